@@ -1,0 +1,136 @@
+package io.kbridge.plan;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import io.kbridge.graph.Attributes;
+import io.kbridge.graph.GraphNode;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * What a mapping sees of its node while a plan is compiled. Inputs are arrays at a fixed place in memory, contiguous, in 'c'
+ * order, with their final shapes; their CONTENT is valid only when the step runs, unless {@link #isConstant} says otherwise.
+ * Inputs must never be written to.
+ */
+public interface OpContext {
+  /**
+   * Returns the node being compiled.
+   *
+   * @return the node
+   */
+  GraphNode node();
+
+  /**
+   * Returns the node's attributes.
+   *
+   * @return the attributes
+   */
+  Attributes attrs();
+
+  /**
+   * Returns how many inputs the node lists, absent ones included (trailing absent ones are not listed).
+   *
+   * @return the count
+   */
+  int inputCount();
+
+  /**
+   * Tells whether an optional input is there.
+   *
+   * @param i the input
+   * @return false if it is null or past the end of the list
+   */
+  boolean hasInput(int i);
+
+  /**
+   * Returns an input.
+   *
+   * @param i the input
+   * @return its array
+   */
+  INDArray input(int i);
+
+  /**
+   * Tells whether an input is a weight, a constant or computed from those alone: its content may be read while compiling.
+   *
+   * @param i the input
+   * @return true if its content is final
+   */
+  boolean isConstant(int i);
+
+  /**
+   * Gives memory for an output, of the type the node's spec declares. Its content is undefined until the step has run, and
+   * undefined again each time before the step runs.
+   *
+   * @param output the output
+   * @param shape its shape; must fit the one the spec declares
+   * @return its array, contiguous, 'c' order
+   */
+  INDArray allocate(int output, long... shape);
+
+  /**
+   * Declares an output to be a view of an input: no step is needed, the two share memory.
+   *
+   * @param output the output
+   * @param view a contiguous 'c' order view (a reshape) of one input
+   */
+  void alias(int output, INDArray view);
+
+  /**
+   * Gives temporary memory for this step alone. Its content does not last from one run to the next.
+   *
+   * @param type its element type
+   * @param shape its shape
+   * @return its array, contiguous, 'c' order
+   */
+  INDArray scratch(DataType type, long... shape);
+
+  /**
+   * Reads a list of integers in which sizes may be known only at call time ({@code {"dims": ...}} objects).
+   *
+   * @param attr the attribute
+   * @return its values for the shapes at hand
+   */
+  long[] dims(String attr);
+
+  /**
+   * Reads one integer that may be a size known only at call time.
+   *
+   * @param attr the attribute
+   * @return its value for the shapes at hand
+   */
+  long dim(String attr);
+
+  /**
+   * Resolves one integer or {@code {"dims": ...}} object found inside a nested attribute.
+   *
+   * @param value the JSON
+   * @return its value for the shapes at hand
+   */
+  long resolve(JsonNode value);
+
+  /**
+   * Returns the element type the spec declares for an output.
+   *
+   * @param output the output
+   * @return its type
+   */
+  default DataType outputType(int output) {
+    return node().outputs().get(output).dtype();
+  }
+
+  /**
+   * Makes the error for what a mapping cannot compute exactly.
+   *
+   * @param expected what the mapping can do
+   * @param received what it met
+   * @param remedy what the user can do
+   * @return the error, for the caller to throw
+   */
+  default KBridgeException unsupported(String expected, String received, String remedy) {
+    return new KBridgeException(
+        ErrorCode.UNSUPPORTED_OP,
+        "Expected " + expected + " at " + node() + ". Received: " + received + ". " + remedy);
+  }
+}

@@ -1,0 +1,11 @@
+package io.kbridge.plan;
+
+/**
+ * A compiled node. {@link #run()} computes the node's outputs from what its inputs hold at that moment. All shapes are
+ * settled and all memory is there when a step is made, so run() allocates nothing it can help and looks up nothing.
+ */
+@FunctionalInterface
+public interface Step {
+  /** Computes the outputs. */
+  void run();
+}
