@@ -1,0 +1,119 @@
+"""Turning what Keras serialises into plain JSON, with nothing lost and no code in it.
+
+Two dialects leave here:
+
+- `jsonable` is for readers (the spec's layers and the training document): infinite numbers are the
+  strings of docs/bundle-format.md, a user's function is named, ``{"custom": "module.name"}``.
+- `exact` is for rebuilding (``spec["keras_model"]``): what Keras's own deserialiser takes, with
+  infinite numbers tagged so that `restored` can tell them from strings.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+_TAG = "__kbridge_number__"
+_LAMBDA_KEYS = {"value"}
+
+
+def serialised(obj: Any) -> Any:
+    """Returns `obj` as Keras serialises it, with a lambda replaced by its name.
+
+    Args:
+        obj: A Keras object, a function, or a nested structure of them.
+
+    Raises:
+        TypeError: Something in `obj` has no ``get_config``.
+        NotImplementedError: A class in `obj` says that it has no config.
+    """
+    import keras
+
+    if isinstance(obj, types.FunctionType) and obj.__name__ == "<lambda>":
+        return custom(obj)
+    if isinstance(obj, Mapping):
+        return {str(key): serialised(value) for key, value in obj.items()}
+    if isinstance(obj, (list, tuple)):
+        return [serialised(value) for value in obj]
+    return keras.saving.serialize_keras_object(obj)
+
+
+def custom(function: Any) -> dict[str, str]:
+    """Returns the mark of a user's function: its name, never its code."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return {"custom": f"{getattr(function, '__module__', '__main__')}.{name}"}
+
+
+def jsonable(value: Any) -> Any:
+    """Returns `value` as strict JSON; see the module's description.
+
+    Args:
+        value: A config as Keras gives it: dicts, lists, tuples, numbers, NumPy values, functions.
+    """
+    return _convert(value, _number_as_string, _reader_dict)
+
+
+def exact(value: Any) -> Any:
+    """Returns `value` as strict JSON that `restored` turns back into what Keras deserialises."""
+    return _convert(value, lambda number: {_TAG: _number_as_string(number)}, None)
+
+
+def restored(value: Any) -> Any:
+    """Undoes `exact`'s tags."""
+    if isinstance(value, dict):
+        if set(value) == {_TAG}:
+            return float(value[_TAG])
+        return {key: restored(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [restored(member) for member in value]
+    return value
+
+
+def _convert(value: Any, number: Callable, mapping: Callable | None) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _convert(value.tolist(), number, mapping)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else number(value)
+    if isinstance(value, Mapping):
+        replaced = mapping(value) if mapping is not None else None
+        if replaced is not None:
+            return replaced
+        return {str(key): _convert(member, number, mapping) for key, member in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        members = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
+        return [_convert(member, number, mapping) for member in members]
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, types.FunctionType):
+        return custom(value)
+    return _convert(serialised(value), number, mapping)
+
+
+def _number_as_string(number: float) -> str:
+    if math.isnan(number):
+        return "nan"
+    return "inf" if number > 0 else "-inf"
+
+
+def _reader_dict(value: Mapping) -> dict[str, str] | None:
+    """Returns the mark of a function that Keras serialised with its code, or by bare name."""
+    if value.get("class_name") == "__lambda__":
+        return {"custom": "<lambda>"}
+    if set(value) == _LAMBDA_KEYS and _is_dumped_code(value["value"]):
+        return {"custom": "<lambda>"}
+    if value.get("class_name") == "function" and not str(value.get("module")).startswith("keras"):
+        return {"custom": str(value["config"])}
+    return None
+
+
+def _is_dumped_code(value: Any) -> bool:
+    """Whether `value` is Keras's dump of a function: (code, defaults, closure)."""
+    if not isinstance(value, (list, tuple)) or len(value) != 3 or not isinstance(value[0], str):
+        return False
+    return all(part is None or isinstance(part, (list, tuple)) for part in value[1:])

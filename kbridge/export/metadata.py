@@ -1,0 +1,308 @@
+"""What a bundle says about a model's layers and weights, besides the graph.
+
+Everything here reads the model and changes nothing; no weight array is copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kbridge.export import jsonable
+from kbridge.export.initialization import initializer_of
+
+_AUTO_NAMED = re.compile(r"variable(_\d+)?")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """A layer and where it stands in the model.
+
+    Attributes:
+        layer: The layer.
+        path: Layer names from the root downwards, joined by ``/``; ``""`` for the root.
+    """
+
+    layer: keras.layers.Layer
+    path: str
+
+
+def model_layers(model: keras.Model) -> list[LayerEntry]:
+    """Returns the model and each of its layers once, enclosing layers before enclosed ones.
+
+    A layer that is shared stands where it comes first.
+    """
+    entries: list[LayerEntry] = []
+    seen: set[int] = set()
+
+    def visit(layer: keras.layers.Layer, path: str) -> None:
+        if id(layer) in seen:
+            return
+        seen.add(id(layer))
+        entries.append(LayerEntry(layer, path))
+        for child in sublayers(layer):
+            visit(child, f"{path}/{child.name}" if path else child.name)
+
+    visit(model, "")
+    return entries
+
+
+# Keras internals ---------------------------------------------------------------------------------
+# Keras has no public way to ask for these four; nothing else in this file reads a private attribute.
+
+
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers that `layer` holds itself, in the order Keras tracks them."""
+    return list(layer._layers)
+
+
+def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns the variables that `layer` holds itself: weights, seed states, recurrent states."""
+    found = [*layer._trainable_variables, *layer._non_trainable_variables]
+    found += [generator.state for generator in layer._seed_generators]
+    if getattr(layer, "stateful", False):
+        states = keras.tree.flatten(getattr(layer, "states", None) or [])
+        found += [state for state in states if isinstance(state, keras.Variable)]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def seed_generator_of(layer: keras.layers.Layer, variable: keras.Variable) -> Any:
+    """Returns the seed generator whose state `variable` is, or None."""
+    return next((g for g in layer._seed_generators if g.state is variable), None)
+
+
+def _class_entry(cls: type, config: Any) -> dict[str, Any]:
+    """Returns module, class name, config and registered name, as Keras writes them."""
+    from keras.src.saving.serialization_lib import serialize_with_public_class
+
+    return serialize_with_public_class(cls, config)
+
+
+# Layers ------------------------------------------------------------------------------------------
+
+
+def layers_metadata(model: keras.Model) -> list[dict[str, Any]]:
+    """Returns one entry per layer, nested ones included, as docs/bundle-format.md section 6 says.
+
+    Args:
+        model: A built Keras model. It is not in the list itself, its layers are.
+
+    Returns:
+        JSON-safe dicts. A layer whose class has no config has ``"config": None`` and a ``reason``.
+    """
+    names = weight_names(model)
+    return [_layer_metadata(e, names) for e in model_layers(model) if e.layer is not model]
+
+
+def _layer_metadata(entry: LayerEntry, names: dict[int, str]) -> dict[str, Any]:
+    layer = entry.layer
+    config, reason = _config_of(layer)
+    described = _class_entry(type(layer), config)
+    variables = list({id(v): v for e in model_layers(layer) for v in own_variables(e.layer)})
+    metadata = {
+        "path": entry.path,
+        "name": layer.name,
+        "class_name": described["class_name"],
+        "module": described["module"],
+        "registered_name": described["registered_name"],
+        "config": config,
+        "trainable": bool(layer.trainable),
+        "dtype_policy": jsonable.jsonable(layer.dtype_policy),
+        "weights": [names[key] for key in variables],
+        "activity_regularizer": jsonable.jsonable(getattr(layer, "activity_regularizer", None)),
+    }
+    if reason is not None:
+        metadata["reason"] = reason
+    return metadata
+
+
+def _config_of(layer: keras.layers.Layer) -> tuple[dict[str, Any] | None, str | None]:
+    """Returns the layer's complete config, or None and why there is none."""
+    try:
+        config = jsonable.jsonable(jsonable.serialised(layer.get_config()))
+    except (NotImplementedError, TypeError, OSError) as e:
+        # NB: OSError is Keras looking for the source of a lambda that was typed at a prompt.
+        return None, f"{type(e).__name__}: {e}".strip()
+    for key, value in config.items():
+        function = getattr(layer, key, None)
+        if isinstance(value, dict) and "custom" in value and callable(function):
+            config[key] = jsonable.custom(function)
+    return config, None
+
+
+# Weights -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Owned:
+    """A variable with the layer it belongs to."""
+
+    variable: keras.Variable
+    entry: LayerEntry
+
+
+def _owned_variables(model: keras.Model) -> list[_Owned]:
+    """Returns every variable once, with its layer, in the order of the layers."""
+    holders: dict[int, list[_Owned]] = {}
+    for entry in model_layers(model):
+        for variable in own_variables(entry.layer):
+            holders.setdefault(id(variable), []).append(_Owned(variable, entry))
+    return [_owner(candidates) for candidates in holders.values()]
+
+
+def _owner(candidates: list[_Owned]) -> _Owned:
+    """Of the layers that hold one variable, the one that made it: its path names that layer."""
+    parts = candidates[0].variable.path.split("/")
+    for owned in candidates:
+        if len(parts) > 1 and owned.entry.layer.name == parts[-2]:
+            return owned
+    return candidates[0]
+
+
+def weight_names(model: keras.Model) -> dict[int, str]:
+    """Returns a unique bundle name for every variable of a model, by the variable's `id`.
+
+    The name is Keras's own path of the variable without the root model's name. Where two variables
+    would share one, and for seed generators, whose paths are numbered by the process, it is the
+    path of the layer with the variable's name. Names are relative HDF5 paths, and none is a
+    group of another.
+    """
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    groups: set[str] = set()
+    for owned in _owned_variables(model):
+        for name in _candidate_names(model, owned):
+            above = _groups_above(name)
+            if name not in taken and name not in groups and not taken.intersection(above):
+                break
+        names[id(owned.variable)] = name
+        taken.add(name)
+        groups.update(above)
+    return names
+
+
+def _candidate_names(model: keras.Model, owned: _Owned) -> Iterator[str]:
+    path = owned.entry.path
+    in_layer = f"{path}/{_variable_name(owned)}" if path else _variable_name(owned)
+    if seed_generator_of(owned.entry.layer, owned.variable) is None:
+        yield _safe(_without_root(model, owned))
+    yield _safe(in_layer)
+    number = 1
+    while True:
+        yield f"{_safe(in_layer)}_{number}"
+        number += 1
+
+
+def _without_root(model: keras.Model, owned: _Owned) -> str:
+    parts = owned.variable.path.split("/")
+    # NB: layers of a functional model do not have its name in their path, and one of them may have
+    # the very same name; it is then also the first name in the layer's own path.
+    top = owned.entry.path.split("/")[0]
+    is_root = parts[0] == model.name and (top == "" or (len(parts) > 2 and parts[1] == top))
+    return "/".join(parts[1:] if is_root and len(parts) > 1 else parts)
+
+
+def _safe(name: str) -> str:
+    """Returns `name` as a relative HDF5 path: no empty part, no dots, no control characters."""
+    parts = [_UNSAFE.sub("_", part) for part in name.split("/")]
+    return "/".join("_" + part if part in ("", ".", "..") else part for part in parts)
+
+
+def _groups_above(name: str) -> list[str]:
+    """Returns the HDF5 groups that a dataset of this name lies in."""
+    parts = name.split("/")
+    return ["/".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def _variable_name(owned: _Owned) -> str:
+    """Returns the variable's name in its layer: its own, or the attribute's if it has none."""
+    name = owned.variable.name
+    if not _AUTO_NAMED.fullmatch(name):
+        return name
+    for attribute, value in vars(owned.entry.layer).items():
+        if value is owned.variable:
+            return attribute.lstrip("_")
+    return name
+
+
+def weights_metadata(model: keras.Model) -> dict[str, dict[str, Any]]:
+    """Returns what section 3 of docs/bundle-format.md says of each weight, except where it lies.
+
+    Args:
+        model: A built Keras model.
+
+    Returns:
+        By bundle name, in the order of the layers. `initializer` is
+        ``{"class_name": None, "reason": ...}`` where Keras keeps no record of it.
+    """
+    names = weight_names(model)
+    return {names[id(o.variable)]: _weight_metadata(o) for o in _owned_variables(model)}
+
+
+def _weight_metadata(owned: _Owned) -> dict[str, Any]:
+    variable, layer = owned.variable, owned.entry.layer
+    name = _variable_name(owned)
+    generator = seed_generator_of(layer, variable)
+    if generator is not None:
+        initializer = {"class_name": "SeedGenerator", "config": generator.get_config()}
+    else:
+        initializer = initializer_of(layer, name, variable)
+    return {
+        "dtype": keras.backend.standardize_dtype(variable.dtype),
+        "shape": list(variable.shape),
+        "layer": owned.entry.path,
+        "variable": name,
+        "trainable": bool(variable.trainable),
+        "initializer": jsonable.jsonable(initializer),
+        "regularizer": jsonable.jsonable(getattr(variable, "regularizer", None)),
+        "constraint": jsonable.jsonable(getattr(variable, "constraint", None)),
+        "aggregation": variable.aggregation,
+        "synchronization": variable.synchronization,
+        "overwrite_with_gradient": bool(variable.overwrite_with_gradient),
+    }
+
+
+# The whole model ---------------------------------------------------------------------------------
+
+
+def keras_model_config(model: keras.Model) -> tuple[dict[str, Any] | None, str | None]:
+    """Returns what `kbridge.import_model` rebuilds the model from.
+
+    It is `keras.saving.serialize_keras_object` of the model as strict JSON, without the compile
+    arguments, which the training document holds.
+
+    Returns:
+        The document and None, or None and the reason why the model cannot be rebuilt: a subclassed
+        model without ``get_config``, for instance.
+    """
+    from keras.src.saving.serialization_lib import ObjectSharingScope
+
+    try:
+        with ObjectSharingScope():
+            config = keras.saving.serialize_keras_object(model.get_config())
+    except (NotImplementedError, TypeError, OSError) as e:
+        return None, f"{type(e).__name__}: {e}".strip()
+    document = _class_entry(type(model), config)
+    build_config = model.get_build_config()
+    if build_config is not None:
+        document["build_config"] = keras.saving.serialize_keras_object(build_config)
+    return jsonable.exact(_renumber_shared(document, {})), None
+
+
+def _renumber_shared(value: Any, numbers: dict[int, int]) -> Any:
+    """Replaces Keras's ids of shared objects, which are addresses, by 1, 2, 3 ..."""
+    if isinstance(value, dict):
+        return {
+            key: numbers.setdefault(member, len(numbers) + 1)
+            if key == "shared_object_id"
+            else _renumber_shared(member, numbers)
+            for key, member in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_renumber_shared(member, numbers) for member in value]
+    return value
