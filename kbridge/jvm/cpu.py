@@ -1,0 +1,107 @@
+"""What this CPU can do, and which build of ND4J's machine code fits it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+from kbridge.errors import DeviceUnavailableError, KBridgeError
+
+_AVX2 = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
+_AVX512 = _AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+
+
+class Build(NamedTuple):
+    """One build of ND4J's machine code.
+
+    Attributes:
+        classifier: Its Maven classifier.
+        flags: CPU flags its code uses without asking (GCC's haswell and skylake-avx512 levels).
+    """
+
+    classifier: str
+    flags: frozenset[str]
+
+
+BUILDS = (
+    Build("linux-x86_64-onednn-avx512", _AVX512),
+    Build("linux-x86_64-avx512", _AVX512),
+    Build("linux-x86_64-onednn-avx2", _AVX2),
+    Build("linux-x86_64-avx2", _AVX2),
+    Build("linux-x86_64-onednn", frozenset()),
+    Build("linux-x86_64", frozenset()),
+)
+"""Every build there is for this platform, best first; the first one that fits is taken."""
+
+
+class NativeChoice(NamedTuple):
+    """The chosen build, and why.
+
+    Attributes:
+        classifier: Maven classifier of ``nd4j-native``.
+        reason: One line for people.
+    """
+
+    classifier: str
+    reason: str
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Returns the feature flags all processors of this machine share, as Linux names them."""
+    lines = [
+        line.split(":", 1)[1].split()
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+        if line.startswith("flags")
+    ]
+    return frozenset.intersection(*map(frozenset, lines)) if lines else frozenset()
+
+
+def native_choice(flags: frozenset[str] | None = None) -> NativeChoice:
+    """Chooses the build of ``nd4j-native`` for this machine.
+
+    The environment variable ``KBRIDGE_ND4J_CLASSIFIER`` names another one.
+
+    Args:
+        flags: CPU flags to choose for, by default those of this machine.
+
+    Returns:
+        The build and the reason.
+
+    Raises:
+        DeviceUnavailableError: If there is no build for this platform.
+        KBridgeError: If ``KBRIDGE_ND4J_CLASSIFIER`` names none.
+    """
+    forced = os.environ.get("KBRIDGE_ND4J_CLASSIFIER")
+    if forced:
+        return _forced(forced)
+    system, machine = platform.system(), platform.machine()
+    if (system, machine) != ("Linux", "x86_64"):
+        raise DeviceUnavailableError(
+            "Expected a platform that kbridge has machine code for: Linux on x86_64. "
+            f"Received: {system} on {machine}. Run kbridge in a Linux x86_64 container, or on "
+            "such a machine."
+        )
+    flags = cpu_flags() if flags is None else flags
+    build = next(b for b in BUILDS if b.flags <= flags)
+    level = build.classifier.rsplit("-", 1)[-1]
+    if build.flags:
+        return NativeChoice(build.classifier, f"the CPU has {level.upper()}")
+    missing = ", ".join(sorted(_AVX2 - flags))
+    return NativeChoice(build.classifier, f"the CPU has no AVX2 (missing: {missing})")
+
+
+def _forced(classifier: str) -> NativeChoice:
+    known = [b.classifier for b in BUILDS]
+    if classifier not in known:
+        raise KBridgeError(
+            f"Expected KBRIDGE_ND4J_CLASSIFIER to be one of {', '.join(known)}. "
+            f"Received: {classifier!r}. Unset it to have one chosen for this CPU."
+        )
+    return NativeChoice(classifier, "set by KBRIDGE_ND4J_CLASSIFIER")
+
+
+if __name__ == "__main__":
+    # For the build, which tests against the same machine code: python3 -m kbridge.jvm.cpu
+    print(native_choice().classifier)
