@@ -1,0 +1,174 @@
+"""The exporter's flat graph: values, nodes, and the builder that names and collects them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src import backend
+
+from kbridge import errors
+
+
+@dataclasses.dataclass(eq=False)
+class Value:
+    """Something a node can read.
+
+    Attributes:
+        name: Its name in the spec's one name space.
+        shape: Sizes; while traces are compared all of them are integers, None where they differ.
+        dtype: Keras's name of the element type.
+        kind: "input", "weight", "constant" or "node".
+        data: A constant's value.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    kind: str
+    data: Any = None
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+
+@dataclasses.dataclass(eq=False)
+class Node:
+    """One operation of the graph; see docs/bundle-format.md, section 4."""
+
+    name: str
+    op: str
+    scope: str
+    inputs: list[Value | None]
+    attrs: dict[str, Any]
+    outputs: list[Value]
+
+
+@dataclasses.dataclass(eq=False)
+class LayerOutput:
+    """Which values one call of a layer gave."""
+
+    scope: str
+    call: int
+    class_name: str
+    values: list[Value]
+
+
+class GraphBuilder:
+    """Collects the nodes of one graph and knows which value stands for which Keras object."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.values: dict[str, Value] = {}
+        self.variables: dict[str, keras.Variable] = {}
+        self.scope = ""
+        self._names: Counter[str] = Counter()
+        self._by_tensor: dict[int, Value] = {}
+        # NB: a Python id is only unique while its object lives, so all objects are kept.
+        self._alive: list[Any] = []
+
+    def add(self, value: Value) -> Value:
+        """Enters a value under its name."""
+        self.values[value.name] = value
+        self._names[value.name] += 1
+        return value
+
+    def bind(self, tensor: Any, value: Value) -> None:
+        """Lets a Keras object (symbolic tensor, array) stand for a value."""
+        self._alive.append(tensor)
+        self._by_tensor[id(tensor)] = value
+
+    def value_of(self, obj: Any, dtype: str | None = None) -> Value:
+        """Returns the value that an operand stands for, entering constants on their first use.
+
+        Args:
+            obj: Symbolic tensor, array, backend tensor or Python scalar.
+            dtype: Element type for a Python scalar or list.
+        """
+        if id(obj) in self._by_tensor and not isinstance(obj, (bool, int, float)):
+            return self._by_tensor[id(obj)]
+        if isinstance(obj, keras.KerasTensor):
+            raise errors.ExportError(
+                "Expected every tensor to come from the model's inputs, weights or constants. "
+                f"Received: {obj} in {self.scope or 'the model'!r}, a symbolic tensor made "
+                "elsewhere. Pass it to the layer as an input."
+            )
+        if isinstance(obj, (bool, int, float)):
+            return self._scalar(obj, dtype or backend.standardize_dtype(type(obj).__name__))
+        array = _as_array(obj, dtype)
+        if array.ndim == 0 and array.dtype.kind in "bif":
+            return self._scalar(array.item(), array.dtype.name)
+        value = self.add(
+            Value(self.unique("const"), array.shape, array.dtype.name, "constant", array)
+        )
+        self.bind(obj, value)
+        return value
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[Value | None],
+        attrs: dict[str, Any],
+        *specs: tuple[Sequence[int], str],
+    ) -> list[Value]:
+        """Appends a node and returns its outputs.
+
+        Args:
+            op: Operation class name.
+            inputs: Operands; trailing Nones are left out.
+            attrs: Normalised attributes.
+            *specs: Shape and dtype of each output.
+        """
+        inputs = list(inputs)
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        name = self.unique(f"{self.scope}/{op}" if self.scope else op)
+        outputs = [
+            self.add(Value(name if i == 0 else f"{name}:{i}", tuple(shape), dtype, "node"))
+            for i, (shape, dtype) in enumerate(specs)
+        ]
+        self.nodes.append(Node(name, op, self.scope, inputs, attrs, outputs))
+        return outputs
+
+    def cast(self, value: Value, dtype: str) -> Value:
+        """Returns `value` in `dtype`, through a Cast node where that changes anything."""
+        if value.dtype == dtype:
+            return value
+        return self.emit("Cast", [value], {"dtype": dtype}, (value.shape, dtype))[0]
+
+    def reshape(self, value: Value, shape: Sequence[int]) -> Value:
+        """Returns `value` in another shape."""
+        attrs = {"newshape": list(shape)}
+        return self.emit("Reshape", [value], attrs, (tuple(shape), value.dtype))[0]
+
+    def unique(self, name: str) -> str:
+        """Returns `name`, with a number behind it if it is taken."""
+        if name not in self._names:
+            return name
+        while True:
+            candidate = f"{name}_{self._names[name]}"
+            self._names[name] += 1
+            if candidate not in self._names:
+                return candidate
+
+    def _scalar(self, number: bool | int | float, dtype: str) -> Value:
+        # NB: a scalar is taken in its own dtype (0.1 in float32 is not 0.1 in float64).
+        name = f"scalar_{dtype}_{number!r}"
+        if name in self.values:
+            return self.values[name]
+        return self.add(Value(name, (), dtype, "constant", number))
+
+
+def _as_array(obj: Any, dtype: str | None) -> np.ndarray:
+    if isinstance(obj, (list, tuple)):
+        array = np.asarray(obj)
+        if dtype is None and array.dtype.kind in "if":
+            dtype = "int32" if array.dtype.kind == "i" else backend.floatx()
+        return array if dtype is None else array.astype(dtype)
+    return np.asarray(backend.convert_to_numpy(obj))

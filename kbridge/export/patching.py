@@ -1,0 +1,216 @@
+"""The one place that reaches into Keras's internals, so that a model runs on symbolic tensors.
+
+Keras can run `layer.call` on `KerasTensor`s, which have a shape and a dtype but no values; every
+`keras.ops` function then asks an `Operation` for its output's shape. `symbolic_execution` lets a
+whole model run that way and hands each operation to a recorder. While it is active:
+
+- a variable counts as a symbolic tensor, so that what is computed of weights alone is recorded too;
+- `backend.numpy.add(x)` and the like, as layers call them past `keras.ops`, go to `keras.ops`;
+- no graph node is added to the user's model.
+
+All of it is undone at the end of the block, whatever happens in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+_LOCK = threading.RLock()
+
+# Modules of Keras whose functions may meet symbolic tensors; the backends' own code may not.
+_USES_BACKEND = tuple(
+    f"keras.src.{package}"
+    for package in (
+        "layers",
+        "activations",
+        "losses",
+        "metrics",
+        "regularizers",
+        "constraints",
+        "utils",
+        "backend.common.variables",
+    )
+)
+
+
+class Recorder(Protocol):
+    """What `symbolic_execution` tells about a run."""
+
+    def operation(self, op: Any, args: tuple, kwargs: dict) -> Any:
+        """An operation was called on symbolic tensors; returns its outputs."""
+
+    def layer(self, layer: Any, args: tuple, kwargs: dict) -> Any:
+        """A layer was called on symbolic tensors; returns its outputs."""
+
+    def variable(self, variable: Any) -> Any:
+        """Returns the symbolic tensor that stands for a variable."""
+
+    def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
+        """A tensor was made from sizes alone (zeros, arange...); returns it."""
+
+    def random(self) -> None:
+        """Random numbers were asked for; raises, because their values cannot be the same."""
+
+
+class _Namespace:
+    """A stand-in for a module: some names replaced, the others its own."""
+
+    def __init__(self, original: Any, replaced: dict[str, Any]):
+        self.__dict__.update(replaced)
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+class _OpsNamespace:
+    """Stands for a module of the backend: a name that `keras.ops` has is taken from there."""
+
+    def __init__(self, original: Any):
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        import keras
+
+        found = getattr(keras.ops, name, None)
+        return found if found is not None else getattr(self._original, name)
+
+
+def _symbolic_backend(backend: Any) -> _Namespace:
+    import keras
+
+    modules = ("numpy", "nn", "core", "math", "linalg", "image")
+    replaced: dict[str, Any] = {name: _OpsNamespace(getattr(backend, name)) for name in modules}
+    for name in ("convert_to_tensor", "cast", "shape", "cond", "scatter", "stop_gradient"):
+        replaced[name] = getattr(keras.ops, name)
+    return _Namespace(backend, replaced)
+
+
+_CREATIONS = ("arange", "empty", "eye", "full", "identity", "linspace", "ones", "tri", "zeros")
+
+
+def _recorded_creations(backend: Any, recorder: Recorder) -> _Namespace:
+    def wrap(name: str) -> Callable:
+        run = getattr(backend.numpy, name)
+        return lambda *args, **kwargs: recorder.creation(name, args, kwargs, run)
+
+    numpy = _Namespace(backend.numpy, {name: wrap(name) for name in _CREATIONS})
+    return _Namespace(backend, {"numpy": numpy})
+
+
+class _Patches:
+    """Replaced attributes, put back in reverse order."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> None:
+        self._undo.append((owner, name, owner.__dict__[name]))
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        while self._undo:
+            owner, name, value = self._undo.pop()
+            setattr(owner, name, value)
+
+
+def _holders(prefixes: tuple[str, ...], name: str, value: Any) -> list[Any]:
+    """Modules below `prefixes` whose global `name` is `value`."""
+    return [
+        module
+        for module_name, module in list(sys.modules.items())
+        if module_name.startswith(prefixes) and vars(module).get(name) is value
+    ]
+
+
+def _any_symbolic(original: Callable) -> Callable:
+    import keras
+
+    def any_symbolic_tensors(args: Any = None, kwargs: Any = None) -> bool:
+        if original(args, kwargs):
+            return True
+        values = keras.tree.flatten((args or (), kwargs or {}))
+        return any(isinstance(value, keras.Variable) for value in values)
+
+    return any_symbolic_tensors
+
+
+def _stateless_scope(recorder: Recorder) -> Any:
+    from keras.src.backend.common.stateless_scope import StatelessScope
+
+    class SymbolicVariables(StatelessScope):
+        """Gives a symbolic value to every variable that is read."""
+
+        def get_current_value(self, variable: Any) -> Any:
+            updated = super().get_current_value(variable)
+            return recorder.variable(variable) if updated is None else updated
+
+    return SymbolicVariables(initialize_variables=False)
+
+
+@contextlib.contextmanager
+def symbolic_execution(recorder: Recorder) -> Iterator[None]:
+    """Runs the block's Keras calls symbolically and reports them to `recorder`.
+
+    Args:
+        recorder: Gets each operation, layer call, variable and creation, in execution order.
+
+    Only one thread at a time can be inside; others wait.
+    """
+    from keras.src import backend
+    from keras.src.backend.common import keras_tensor
+    from keras.src.layers.layer import Layer
+    from keras.src.ops import numpy as ops_numpy
+    from keras.src.ops.operation import Operation
+
+    any_symbolic = keras_tensor.any_symbolic_tensors
+    no_node = lambda **kwargs: None  # noqa: E731
+    symbolic = _symbolic_backend(backend)
+    patches = _Patches()
+    with _LOCK, _stateless_scope(recorder):
+        try:
+            patched_any = _any_symbolic(any_symbolic)
+            for module in _holders(("keras.src",), "any_symbolic_tensors", any_symbolic):
+                patches.set(module, "any_symbolic_tensors", patched_any)
+            for name in ("keras.src.ops.operation", "keras.src.layers.layer"):
+                patches.set(sys.modules[name], "Node", no_node)
+            for module in _holders(_USES_BACKEND, "backend", backend):
+                patches.set(module, "backend", symbolic)
+            patches.set(ops_numpy, "backend", _recorded_creations(backend, recorder))
+            patches.set(
+                Operation, "symbolic_call", lambda op, *a, **k: recorder.operation(op, a, k)
+            )
+            patches.set(Layer, "symbolic_call", lambda op, *a, **k: recorder.layer(op, a, k))
+            _patch_preprocessing(patches, symbolic)
+            _patch_random(patches, recorder)
+            yield
+        finally:
+            patches.undo()
+
+
+def _patch_preprocessing(patches: _Patches, symbolic: _Namespace) -> None:
+    """Preprocessing layers hold a `DynamicBackend` of their own; it too gives `keras.ops`."""
+    from keras.src.utils.backend_utils import DynamicBackend
+
+    original = DynamicBackend.__getattr__
+
+    def get(self: Any, name: str) -> Any:
+        replaced = symbolic.__dict__.get(name)
+        return original(self, name) if replaced is None else replaced
+
+    patches.set(DynamicBackend, "__getattr__", get)
+
+
+def _patch_random(patches: _Patches, recorder: Recorder) -> None:
+    from keras.src.random import seed_generator
+
+    def refuse(seed: Any) -> None:
+        recorder.random()
+
+    original = seed_generator.draw_seed
+    for module in _holders(("keras.src",), "draw_seed", original):
+        patches.set(module, "draw_seed", refuse)

@@ -1,0 +1,292 @@
+"""Tracing: runs a model once on symbolic tensors and writes down every operation it does.
+
+The whole model is called as any Keras model is called, so sequential, functional, nested, shared
+and subclassed models, masks and mixed precision all take the way they take in Keras. Sizes that are
+only known at call time are given numbers for the trace; `kbridge.export.sizes` compares
+traces with different numbers to find out where they went.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import tree
+
+from kbridge import errors
+from kbridge.export import normalise, registry, scopes
+from kbridge.export.graph import GraphBuilder, LayerOutput, Value
+from kbridge.export.patching import symbolic_execution
+
+
+@dataclasses.dataclass
+class InputSpec:
+    """One input of the model: its name in the bundle, shape (None: any size) and dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    optional: bool = False
+
+
+@dataclasses.dataclass
+class Trace:
+    """What one symbolic run of a model did.
+
+    Attributes:
+        builder: The nodes and values.
+        inputs: Values of the model's inputs, flat.
+        output_structure: The model's answer with a `Value` in each place.
+        layer_outputs: Which values each layer call gave.
+        creations: Each call that made a tensor from sizes alone, with its arguments.
+        problems: What could not be traced.
+    """
+
+    builder: GraphBuilder
+    inputs: list[Value]
+    output_structure: Any = None
+    layer_outputs: list[LayerOutput] = dataclasses.field(default_factory=list)
+    creations: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    problems: list[errors.Problem] = dataclasses.field(default_factory=list)
+
+
+class TraceAborted(Exception):
+    """The run cannot go on past a problem that is already in `Trace.problems`."""
+
+
+class UnsupportedCall(Exception):
+    """Raised by a rule or normaliser for what it cannot express; the message is the reason."""
+
+    def __init__(self, reason: str, advice: str = ""):
+        super().__init__(reason)
+        self.advice = advice
+
+
+_DEFAULT_ADVICE = (
+    "Compute it with functions of keras.ops, or register a lowering rule with @kbridge.lowers."
+)
+
+
+class _Tracer:
+    """Records operations into a `Trace`; the `Recorder` of `symbolic_execution`."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        weight_name: Callable[[keras.Variable], str],
+        symbolic_creations: frozenset[int],
+    ):
+        self.trace = trace
+        self.builder = trace.builder
+        self._weight_name = weight_name
+        self._symbolic_creations = symbolic_creations
+        self._placeholders: dict[int, keras.KerasTensor] = {}
+        self._scopes: list[tuple[str, str]] = []
+        self._muted = False
+
+    # Calls of the patched Keras.
+
+    def operation(self, op: Any, args: tuple, kwargs: dict) -> Any:
+        args, kwargs = tree.map_structure(_variable_value, (args, kwargs))
+        if self._muted:
+            return op.compute_output_spec(*args, **kwargs)
+        rule = registry.rule_for(op)
+        if rule is not None:
+            return rule(op, *args, **kwargs)
+        if not type(op).__module__.startswith("keras.src.ops.") or isinstance(op, keras.Function):
+            return op.call(*args, **kwargs)
+        unchanged = normalise.unchanged(op, args, kwargs)
+        if unchanged is not None:
+            return unchanged
+        outputs = normalise.output_spec(op, args, kwargs)
+        call = normalise.OpCall(op, args, kwargs, outputs)
+        try:
+            values = normalise.emit(call, self.builder)
+        except UnsupportedCall as e:
+            self._problem(type(op).__name__, str(e), e.advice)
+            values = [
+                self.builder.add(
+                    Value(self.builder.unique("unsupported"), tuple(t.shape), t.dtype, "node")
+                )
+                for t in call.flat_outputs
+            ]
+        for tensor, value in zip(call.flat_outputs, values, strict=True):
+            self.builder.bind(tensor, value)
+        return outputs
+
+    def layer(self, layer: Any, args: tuple, kwargs: dict) -> Any:
+        if self._muted:
+            return layer.compute_output_spec(*args, **kwargs)
+        run = registry.rule_for(layer)
+        if run is not None:
+            args = (layer, *args)
+        elif getattr(layer, "quantization_mode", None) is not None:
+            run = layer.quantized_call
+        else:
+            run = layer.call
+        depth = len(self._scopes)
+        try:
+            return run(*args, **kwargs)
+        except (TraceAborted, MemoryError):
+            raise
+        # NB: a user's `call` can raise anything; it is reported with all other problems.
+        except Exception as e:
+            del self._scopes[depth:]
+            self._set_scope()
+            advice = getattr(e, "advice", "") or _DEFAULT_ADVICE
+            self._problem(type(layer).__name__, _reason(e), advice)
+            return self._inferred(layer, args, kwargs, is_rule=run is not layer.call)
+
+    def variable(self, variable: keras.Variable) -> keras.KerasTensor:
+        tensor = self._placeholders.get(id(variable))
+        if tensor is None:
+            tensor = keras.KerasTensor(variable.shape, variable.dtype)
+            self._placeholders[id(variable)] = tensor
+            name = self._weight_name(variable)
+            shape = tuple(variable.shape)
+            value = Value(name, shape, keras.backend.standardize_dtype(variable.dtype), "weight")
+            self.builder.bind(tensor, self.builder.add(value))
+            self.builder.variables[name] = variable
+        return tensor
+
+    def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
+        made = run(*args, **kwargs)
+        if self._muted:
+            return made
+        ordinal = len(self.trace.creations)
+        self.trace.creations.append((name, repr((args, sorted(kwargs.items())))))
+        if ordinal not in self._symbolic_creations:
+            return made
+        dtype = keras.backend.standardize_dtype(made.dtype)
+        tensor = keras.KerasTensor(tuple(made.shape), dtype)
+        value = normalise.emit_creation(self.builder, name, args, kwargs, tensor)
+        self.builder.bind(tensor, value)
+        return tensor
+
+    def random(self) -> None:
+        raise UnsupportedCall(
+            "it draws random numbers at inference, which no other engine can draw the same",
+            "Draw random numbers only when `training` is true, or pass them in as an input.",
+        )
+
+    # Scopes.
+
+    def on_enter(self, layer: Any, scope: str, call: int) -> None:
+        self._scopes.append((scope, type(layer).__name__))
+        self._set_scope()
+
+    def on_exit(self, layer: Any, scope: str, call: int, outputs: Any) -> None:
+        self._scopes.pop()
+        self._set_scope()
+        tensors = [t for t in tree.flatten(outputs) if isinstance(t, keras.KerasTensor)]
+        if scope and tensors and not self._muted:
+            values = [self.builder.value_of(t) for t in tensors]
+            self.trace.layer_outputs.append(LayerOutput(scope, call, type(layer).__name__, values))
+
+    def _set_scope(self) -> None:
+        self.builder.scope = self._scopes[-1][0] if self._scopes else ""
+
+    def _problem(self, class_name: str, reason: str, advice: str) -> None:
+        path = self.builder.scope or "(model)"
+        problem = errors.Problem(path, class_name, reason, advice or _DEFAULT_ADVICE)
+        if problem not in self.trace.problems:
+            self.trace.problems.append(problem)
+
+    def _inferred(self, layer: Any, args: tuple, kwargs: dict, is_rule: bool) -> Any:
+        """Outputs by shape inference alone, so that the rest of the model is looked at too."""
+        args = args[1:] if is_rule and args and args[0] is layer else args
+        self._muted = True
+        try:
+            outputs = layer.compute_output_spec(*args, **kwargs)
+        # NB: what failed once fails in any way again here; the problem itself is already noted.
+        except Exception as e:
+            raise TraceAborted from e
+        finally:
+            self._muted = False
+        for tensor in tree.flatten(outputs):
+            name = self.builder.unique("unsupported")
+            value = Value(name, tuple(tensor.shape), tensor.dtype, "node")
+            self.builder.bind(tensor, self.builder.add(value))
+        return outputs
+
+
+def trace_model(
+    call: Callable[[Any], Any],
+    root: Any,
+    inputs: list[InputSpec],
+    pack: Callable[[list[Any]], Any],
+    sizes: list[tuple[int, ...]],
+    weight_name: Callable[[keras.Variable], str],
+    symbolic_creations: frozenset[int] = frozenset(),
+) -> Trace:
+    """Runs a model symbolically.
+
+    Args:
+        call: Calls the model on the packed inputs.
+        root: The model, whose own name is no part of scopes.
+        inputs: The flat inputs.
+        pack: Puts flat symbolic tensors into the structure the model takes.
+        sizes: Concrete shape of each input for this trace.
+        weight_name: Gives a variable's bundle name.
+        symbolic_creations: Ordinals of creation calls that depend on sizes and are recorded.
+
+    Returns:
+        The trace; its `problems` list says what could not be expressed.
+    """
+    builder = GraphBuilder()
+    trace = Trace(builder, [])
+    tensors = []
+    for spec, shape in zip(inputs, sizes, strict=True):
+        tensor = keras.KerasTensor(shape, spec.dtype, name=spec.name)
+        value = builder.add(Value(spec.name, tuple(shape), spec.dtype, "input"))
+        builder.bind(tensor, value)
+        trace.inputs.append(value)
+        tensors.append(tensor)
+    tracer = _Tracer(trace, weight_name, symbolic_creations)
+    try:
+        with (
+            symbolic_execution(tracer),
+            scopes.layer_calls(root, tracer.on_enter, tracer.on_exit),
+        ):
+            outputs = call(pack(tensors))
+            trace.output_structure = tree.map_structure(_value_reader(builder), outputs)
+    except TraceAborted:
+        pass
+    return trace
+
+
+def _value_reader(builder: GraphBuilder) -> Callable[[Any], Value]:
+    return lambda tensor: builder.value_of(tensor)
+
+
+def _variable_value(obj: Any) -> Any:
+    return obj.value if isinstance(obj, keras.Variable) else obj
+
+
+def _reason(e: Exception) -> str:
+    """The exception in one line, with the line of user code it came from."""
+    message = str(e).strip().splitlines()
+    text = f"{type(e).__name__}: {message[0] if message else ''}"
+    if isinstance(e, UnsupportedCall):
+        text = str(e)
+    frames = [f for f in traceback.extract_tb(e.__traceback__) if not _is_library(f.filename)]
+    if not frames:
+        return text
+    where = frames[-1]
+    return f"{text} (in {os.path.basename(where.filename)} line {where.lineno}: {where.line})"
+
+
+_LIBRARIES = tuple(
+    os.path.dirname(os.path.dirname(inspect.getfile(module))) for module in (keras, errors)
+)
+
+
+def _is_library(filename: str) -> bool:
+    # NB: keras's parent is site-packages; only kbridge's own package is excluded of its parent.
+    own = os.path.join(_LIBRARIES[1], "kbridge") + os.sep
+    return filename.startswith((_LIBRARIES[0] + os.sep, own)) or filename.startswith("<")
