@@ -1,0 +1,144 @@
+"""What native Keras answers: outputs, every layer's output by scope, and logits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from kbridge import errors
+from kbridge.export.scopes import layer_calls
+
+LayerCall = tuple[str, int]
+"""A layer's scope and the index of its call."""
+
+
+@dataclass
+class Recording:
+    """One eager run of the native model.
+
+    Attributes:
+        outputs: The model's outputs, in the order Keras flattens them.
+        layers: Flat outputs of each layer call, in execution order.
+        logits: What the asked layers gave their activation function.
+    """
+
+    outputs: list[np.ndarray] = field(default_factory=list)
+    layers: dict[LayerCall, list[np.ndarray]] = field(default_factory=dict)
+    logits: dict[LayerCall, np.ndarray] = field(default_factory=dict)
+
+
+def record(
+    model: keras.Model,
+    inputs: Any,
+    layers: Callable[[LayerCall], bool] = lambda call: True,
+    logits: Sequence[LayerCall] = (),
+) -> Recording:
+    """Runs a Keras model eagerly at inference and records what its layers give.
+
+    Args:
+        model: The live model, of any backend.
+        inputs: Arrays in the structure that the model is called with.
+        layers: Says which layer calls to record; all by default.
+        logits: Layer calls whose `activation` function's input is recorded.
+
+    Returns:
+        The outputs, layer outputs and logits as NumPy arrays.
+    """
+    recording = Recording()
+    taps = _ActivationTaps(frozenset(logits), recording.logits)
+
+    def on_exit(layer: keras.layers.Layer, scope: str, call: int, outputs: Any) -> None:
+        taps.leave(layer, scope, call)
+        if scope and layers((scope, call)):
+            arrays = _concrete_arrays(outputs)
+            if arrays:
+                recording.layers[scope, call] = arrays
+
+    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+    with _no_gradients(), taps, layer_calls(model, taps.enter, on_exit):
+        outputs = model(tensors, training=False)
+    recording.outputs = [_to_numpy(t) for t in keras.tree.flatten(outputs) if t is not None]
+    return recording
+
+
+class _ActivationTaps:
+    """Stands in for the `activation` of some layers while they run, to see what goes into it."""
+
+    def __init__(self, wanted: frozenset[LayerCall], found: dict[LayerCall, np.ndarray]):
+        self._wanted = wanted
+        self._found = found
+        self._open: list[tuple[keras.layers.Layer, Mapping[str, Any]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        while self._open:
+            self._restore(*self._open.pop())
+
+    def enter(self, layer: keras.layers.Layer, scope: str, call: int) -> None:
+        activation = getattr(layer, "activation", None)
+        if (scope, call) not in self._wanted or not callable(activation):
+            return
+
+        def tapped(x: Any, *args: Any, **kwargs: Any) -> Any:
+            self._found[scope, call] = _to_numpy(x)
+            return activation(x, *args, **kwargs)
+
+        # NB: past __setattr__, which refuses changes to the layers of a built layer.
+        self._open.append((layer, {k: v for k, v in vars(layer).items() if k == "activation"}))
+        vars(layer)["activation"] = tapped
+
+    def leave(self, layer: keras.layers.Layer, scope: str, call: int) -> None:
+        if self._open and self._open[-1][0] is layer and (scope, call) in self._wanted:
+            self._restore(*self._open.pop())
+
+    @staticmethod
+    def _restore(layer: keras.layers.Layer, original: Mapping[str, Any]) -> None:
+        del vars(layer)["activation"]
+        vars(layer).update(original)
+
+
+@contextlib.contextmanager
+def _no_gradients() -> Iterator[None]:
+    """Keeps PyTorch from holding every activation for a backward pass that never comes."""
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.no_grad():
+        yield
+
+
+def _concrete_arrays(outputs: Any) -> list[np.ndarray]:
+    """The flat tensors of a layer's answer; none where they have no values (a loop is traced)."""
+    tensors = [t for t in keras.tree.flatten(outputs) if keras.ops.is_tensor(t)]
+    return [_to_numpy(t) for t in tensors] if all(map(_has_values, tensors)) else []
+
+
+def _has_values(tensor: Any) -> bool:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return isinstance(tensor, tf.__internal__.EagerTensor)
+    if backend == "jax":
+        import jax
+
+        return not isinstance(tensor, jax.core.Tracer)
+    if backend == "torch":
+        return tensor.device.type != "meta"
+    raise errors.KBridgeError(
+        "Expected the Keras backend tensorflow, jax or torch to compare with. "
+        f"Received: {backend!r}. Set KERAS_BACKEND to one of them."
+    )
+
+
+def _to_numpy(tensor: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
