@@ -33,8 +33,8 @@ def serialised(obj: Any) -> Any:
     """
     import keras
 
-    if isinstance(obj, types.FunctionType) and obj.__name__ == "<lambda>":
-        return custom(obj)
+    if isinstance(obj, types.FunctionType):
+        return _keras_function(obj) or custom(obj)
     if isinstance(obj, Mapping):
         return {str(key): serialised(value) for key, value in obj.items()}
     if isinstance(obj, (list, tuple)):
@@ -43,9 +43,32 @@ def serialised(obj: Any) -> Any:
 
 
 def custom(function: Any) -> dict[str, str]:
-    """Returns the mark of a user's function: its name, never its code."""
+    """Returns the mark of a user's function: its name, never its code.
+
+    The name is the one it is registered under with Keras, else that of its module and its own.
+    """
+    import keras
+
     name = getattr(function, "__qualname__", type(function).__qualname__)
+    if isinstance(function, types.FunctionType):
+        registered = keras.saving.get_registered_name(function)
+        if registered != function.__name__:
+            return {"custom": registered}
     return {"custom": f"{getattr(function, '__module__', '__main__')}.{name}"}
+
+
+def _keras_function(function: types.FunctionType) -> dict[str, Any] | None:
+    """Returns Keras's form of one of its own public functions, None for any other.
+
+    NB: Keras writes ``"module": "builtins"`` for its own and for users' functions alike.
+    """
+    from keras.src.api_export import get_name_from_symbol
+
+    public = get_name_from_symbol(function)
+    if public is None:
+        return None
+    module, _, name = public.rpartition(".")
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
 
 def jsonable(value: Any) -> Any:
@@ -107,9 +130,17 @@ def _reader_dict(value: Mapping) -> dict[str, str] | None:
         return {"custom": "<lambda>"}
     if set(value) == _LAMBDA_KEYS and _is_dumped_code(value["value"]):
         return {"custom": "<lambda>"}
-    if value.get("class_name") == "function" and not str(value.get("module")).startswith("keras"):
-        return {"custom": str(value["config"])}
+    if value.get("class_name") == "function" and value.get("module") == "builtins":
+        return None if _is_keras_name(value["config"]) else {"custom": str(value["config"])}
     return None
+
+
+def _is_keras_name(name: Any) -> bool:
+    """Whether Keras finds one of its own functions under this bare name."""
+    import keras
+
+    modules = (keras.losses, keras.metrics, keras.activations)
+    return any(isinstance(getattr(m, str(name), None), types.FunctionType) for m in modules)
 
 
 def _is_dumped_code(value: Any) -> bool:
