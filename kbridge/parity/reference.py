@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,6 +13,7 @@ import numpy as np
 
 from kbridge import errors
 from kbridge.export.scopes import layer_calls
+from kbridge.jvm.structures import Structure
 
 LayerCall = tuple[str, int]
 """A layer's scope and the index of its call."""
@@ -23,11 +25,15 @@ class Recording:
 
     Attributes:
         outputs: The model's outputs, in the order Keras flattens them.
-        layers: Flat outputs of each layer call, in execution order.
+        structure: How the outputs nest, as a bundle's `output_structure` says it.
+        calls: Every layer call that gave tensors, in execution order.
+        layers: Flat outputs of the recorded layer calls.
         logits: What the asked layers gave their activation function.
     """
 
     outputs: list[np.ndarray] = field(default_factory=list)
+    structure: Structure = "*"
+    calls: list[LayerCall] = field(default_factory=list)
     layers: dict[LayerCall, list[np.ndarray]] = field(default_factory=dict)
     logits: dict[LayerCall, np.ndarray] = field(default_factory=dict)
 
@@ -54,15 +60,19 @@ def record(
 
     def on_exit(layer: keras.layers.Layer, scope: str, call: int, outputs: Any) -> None:
         taps.leave(layer, scope, call)
-        if scope and layers((scope, call)):
-            arrays = _concrete_arrays(outputs)
-            if arrays:
-                recording.layers[scope, call] = arrays
+        if not scope:
+            return
+        tensors = _concrete_tensors(outputs)
+        if tensors:
+            recording.calls.append((scope, call))
+            if layers((scope, call)):
+                recording.layers[scope, call] = [_to_numpy(t) for t in tensors]
 
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
     with _no_gradients(), taps, layer_calls(model, taps.enter, on_exit):
         outputs = model(tensors, training=False)
-    recording.outputs = [_to_numpy(t) for t in keras.tree.flatten(outputs) if t is not None]
+    recording.outputs = [_to_numpy(t) for t in keras.tree.flatten(outputs)]
+    recording.structure = _structure(outputs)
     return recording
 
 
@@ -116,10 +126,25 @@ def _no_gradients() -> Iterator[None]:
         yield
 
 
-def _concrete_arrays(outputs: Any) -> list[np.ndarray]:
+def _structure(outputs: Any) -> Structure:
+    if keras.ops.is_tensor(outputs):
+        return "*"
+    numbers = itertools.count()
+    return _plain(keras.tree.map_structure(lambda tensor: next(numbers), outputs))
+
+
+def _plain(nested: Any) -> Structure:
+    if isinstance(nested, Mapping):
+        return {key: _plain(part) for key, part in nested.items()}
+    if isinstance(nested, (list, tuple)):
+        return [_plain(part) for part in nested]
+    return nested
+
+
+def _concrete_tensors(outputs: Any) -> list[Any]:
     """The flat tensors of a layer's answer; none where they have no values (a loop is traced)."""
     tensors = [t for t in keras.tree.flatten(outputs) if keras.ops.is_tensor(t)]
-    return [_to_numpy(t) for t in tensors] if all(map(_has_values, tensors)) else []
+    return tensors if all(map(_has_values, tensors)) else []
 
 
 def _has_values(tensor: Any) -> bool:

@@ -32,6 +32,7 @@ def test_records_outputs_and_layers_in_execution_order():
 def test_layers_can_be_chosen():
     recording = record(classifier(), x(3, 4), layers=lambda call: call == ("drop", 0))
     assert list(recording.layers) == [("drop", 0)]
+    assert recording.calls == [("hidden", 0), ("drop", 0), ("top", 0)]
 
 
 def test_logits_are_what_goes_into_the_activation_and_the_layer_is_left_as_it_was():
@@ -71,7 +72,7 @@ class Failing(keras.layers.Layer):
     activation = staticmethod(keras.activations.relu)
 
     def call(self, inputs):
-        if not isinstance(inputs, keras.KerasTensor):
+        if keras.ops.is_tensor(inputs) and not isinstance(inputs, keras.KerasTensor):
             raise ArithmeticError("no")
         return inputs
 
@@ -104,3 +105,17 @@ def test_dict_inputs_and_outputs():
     recording = record(model, data)
     np.testing.assert_array_equal(recording.outputs[0], data["b"] * 2)
     np.testing.assert_array_equal(recording.outputs[1], data["a"] + data["b"])
+    assert recording.structure == {"b": 0, "sum": 1}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "structure"),
+    [
+        (lambda a: a * 2, "*"),
+        (lambda a: [a * 2], [0]),
+        (lambda a: (a, {"z": a * 2, "y": [a * 3]}), [0, {"y": [1], "z": 2}]),
+    ],
+)
+def test_structure_of_outputs(outputs, structure):
+    inputs = keras.Input((2,))
+    assert record(keras.Model(inputs, outputs(inputs)), x(3, 2)).structure == structure
