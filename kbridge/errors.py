@@ -130,12 +130,16 @@ class JvmStateError(KBridgeError, RuntimeError):
     """The JVM cannot do this now: other options are in force, or it was shut down."""
 
 
+class OptionError(KBridgeError, ValueError):
+    """An argument of a kbridge function has a value that is unknown or not there yet."""
+
+
 class MissingPackageError(KBridgeError, ImportError):
     """An optional Python package is needed for what was asked."""
 
 
 def error_for_code(code: str) -> type[KBridgeError]:
-    """Returns the class that stands for a Java ``ErrorCode``; `InternalError` for an unknown one."""
+    """Returns the class of a Java ``ErrorCode``; `InternalError` for an unknown one."""
     pending = [KBridgeError]
     while pending:
         cls = pending.pop()

@@ -1,0 +1,163 @@
+"""Arrays on their way to the JVM and back, without copying them element by element.
+
+Inputs cross as the address of a contiguous NumPy array that Python keeps alive during the call.
+JPype's own direct buffers are not used for it: the JVM would hold every input until some later
+garbage collection, which a Java heap of small objects seldom needs, and the process would grow.
+
+Outputs are memory of the JVM; a NumPy array is laid over it, and that memory is freed when the last
+array that looks at it is gone.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from kbridge import errors
+from kbridge.jvm import host
+
+NAMES = (
+    *("float16", "float32", "float64", "bfloat16", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+"""The element types of a bundle."""
+
+
+@cache
+def dtype(name: str) -> np.dtype:
+    """Returns the NumPy dtype for a bundle's element type.
+
+    Args:
+        name: One of `NAMES`.
+
+    Raises:
+        BundleFormatError: There is no such type.
+        MissingPackageError: bfloat16 without the package ml_dtypes.
+    """
+    if name not in NAMES:
+        raise errors.BundleFormatError(
+            f"Expected an element type among {', '.join(NAMES)}. Received: {name!r}. "
+            "Export the model again with this version of kbridge."
+        )
+    if name != "bfloat16":
+        return np.dtype(name)
+    try:
+        import ml_dtypes
+    except ImportError as e:
+        raise errors.MissingPackageError(
+            "Expected the Python package ml_dtypes, which gives NumPy the type bfloat16. "
+            f"Received: {e}. Install it: pip install ml_dtypes"
+        ) from e
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def as_numpy(x: Any) -> np.ndarray:
+    """Returns an array, a nested list of numbers or a tensor of any backend as a NumPy array.
+
+    Memory is shared where the backend allows it (TensorFlow, JAX and PyTorch do, on the CPU).
+
+    Args:
+        x: The values.
+    """
+    if isinstance(x, np.ndarray):
+        return x
+    # NB: looked up, not imported: a tensor of PyTorch can only exist where torch is loaded.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        x = x.detach().cpu()
+        if x.dtype == torch.bfloat16:  # NumPy has no such type, and torch refuses to convert it
+            return x.contiguous().view(torch.int16).numpy().view(dtype("bfloat16"))
+    return np.asarray(x)
+
+
+def contiguous(array: np.ndarray, wanted: np.dtype) -> np.ndarray:
+    """Returns `array` as the JVM reads memory: row-major, aligned, native bytes, of one dtype.
+
+    Args:
+        array: The values.
+        wanted: The dtype to have; values are converted to it.
+
+    Returns:
+        The same array where it is so already, else one copy of it.
+    """
+    flags = array.flags
+    if array.dtype == wanted and flags.c_contiguous and flags.aligned:
+        return array
+    # NB: ascontiguousarray is not used, it makes a one-dimensional array of a scalar.
+    return array.astype(wanted, order="C", copy=True, subok=False)
+
+
+def address(array: np.ndarray) -> int:
+    """Returns where the first element lies; the caller keeps `array` alive while it is used."""
+    return array.__array_interface__["data"][0]
+
+
+class _JavaMemory:
+    """Owns one result of the JVM on behalf of the NumPy arrays laid over it."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: Any):
+        self._result = result
+
+    def __del__(self) -> None:
+        # NB: after the JVM's end, and in a forked child, the memory is not ours to free.
+        if host.is_started() and _jvm_runs():
+            self._result.close()
+
+
+class _Window:
+    """What NumPy needs to lay an array over memory; the array keeps it, and so the memory."""
+
+    __slots__ = ("__array_interface__", "_memory")
+
+    def __init__(self, memory: _JavaMemory, where: int, shape: tuple[int, ...], typestr: str):
+        self._memory = memory
+        self.__array_interface__ = {
+            "data": (where, False),
+            "shape": shape,
+            "typestr": typestr,
+            "version": 3,
+        }
+
+
+def from_java(result: Any) -> list[np.ndarray]:
+    """Returns the arrays of a Java ``HostResult``, laid over its memory.
+
+    Args:
+        result: The result; it is closed when the last of the arrays is gone.
+    """
+    memory = _JavaMemory(result)
+    layout = list(result.layout())
+    arrays = []
+    at = 0
+    while at < len(layout):
+        where, kind, rank = layout[at : at + 3]
+        shape = tuple(layout[at + 3 : at + 3 + rank])
+        arrays.append(_lay(memory, where, shape, _java_dtypes()[kind]))
+        at += 3 + rank
+    return arrays
+
+
+def _lay(memory: _JavaMemory, where: int, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+    if 0 in shape:
+        return np.empty(shape, kind)
+    # NB: the array interface has no name for bfloat16, so it is laid over as bytes of that size.
+    typestr = kind.str if kind.kind != "V" else f"|V{kind.itemsize}"
+    array = np.asarray(_Window(memory, where, shape, typestr))
+    return array if array.dtype == kind else array.view(kind)
+
+
+@cache
+def _java_dtypes() -> tuple[np.dtype, ...]:
+    """Returns the dtypes in the order in which Java numbers its element types."""
+    element_types = host.java_class("io.kbridge.graph.ElementType").values()
+    return tuple(dtype(str(element_type.kerasName())) for element_type in element_types)
+
+
+def _jvm_runs() -> bool:
+    jpype = sys.modules.get("jpype")
+    return jpype is not None and jpype.isJVMStarted()

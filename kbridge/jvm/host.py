@@ -1,0 +1,326 @@
+"""The one JVM of this process: nothing else in kbridge starts it.
+
+A process can start one JVM, once, with options that are fixed from then on. So options are
+collected first (`configure`), `start` is safe to call any number of times and from any thread, and
+what can no longer take effect is said.
+
+Developers can set the environment variable ``KBRIDGE_CLASSPATH`` (separated as in ``PATH``) to the
+jars and folders to use; it replaces the resolved class path, and nothing is then downloaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kbridge import errors
+
+_log = logging.getLogger(__name__)
+
+DOOR = "io.kbridge.host.HostModel"
+"""The Java class Python talks to; that it loads is the proof of a right class path."""
+
+CLASSPATH_VARIABLE = "KBRIDGE_CLASSPATH"
+
+
+@dataclass(frozen=True)
+class JvmOptions:
+    """Options of the JVM.
+
+    Attributes:
+        heap: Largest Java heap, as ``-Xmx`` takes it (``"2g"``). None: the JVM's own choice, a
+            quarter of the memory. Weights and activations do not live in it.
+        offheap: Largest native memory of JavaCPP buffers (``"8g"``). None: all of the machine's.
+        jvm_args: More arguments for the JVM, as on the command line of ``java``.
+        offline: Use only Java libraries that are on this machine.
+    """
+
+    heap: str | None = None
+    offheap: str | None = None
+    jvm_args: tuple[str, ...] = ()
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class JvmInfo:
+    """The running JVM: its home, version, arguments, class path and device."""
+
+    home: str
+    version: str
+    arguments: tuple[str, ...]
+    classpath: tuple[str, ...]
+    device: str
+
+
+@dataclass
+class _State:
+    options: JvmOptions = field(default_factory=JvmOptions)
+    info: JvmInfo | None = None
+    pid: int | None = None  # the process that started the JVM
+    forked: bool = False
+
+
+_state = _State()
+_lock = threading.RLock()
+
+
+def configure(
+    *,
+    heap: str | None = None,
+    offheap: str | None = None,
+    jvm_args: Sequence[str] | None = None,
+    offline: bool | None = None,
+) -> JvmOptions:
+    """Sets options for the JVM that is to be started; those left out stay as they are.
+
+    After the start they cannot take effect: a warning says which were ignored.
+
+    Args:
+        heap: See `JvmOptions`.
+        offheap: See `JvmOptions`.
+        jvm_args: See `JvmOptions`.
+        offline: See `JvmOptions`.
+
+    Returns:
+        The options in force.
+    """
+    wanted: dict[str, Any] = {"heap": heap, "offheap": offheap, "offline": offline}
+    wanted["jvm_args"] = None if jvm_args is None else tuple(jvm_args)
+    given = {name: value for name, value in wanted.items() if value is not None}
+    with _lock:
+        late = [name for name, value in given.items() if getattr(_state.options, name) != value]
+        if _state.info is None:
+            _state.options = replace(_state.options, **given)
+        elif late:
+            warnings.warn(
+                f"The JVM is running and keeps the options it was started with. Ignored: "
+                f"{', '.join(sorted(late))}. Call kbridge.jvm.host.configure before the first use.",
+                stacklevel=2,
+            )
+        return _state.options
+
+
+def is_started() -> bool:
+    """Tells whether kbridge's JVM runs in this process."""
+    return _state.info is not None and not _state.forked
+
+
+def info() -> JvmInfo | None:
+    """Returns what is known of the running JVM, or None if kbridge has started none."""
+    return _state.info if is_started() else None
+
+
+def start(device: str = "cpu", progress: Callable | bool | None = None) -> JvmInfo:
+    """Starts the JVM, or does nothing if it runs already.
+
+    Args:
+        device: ``"cpu"`` or ``"gpu"``: which native libraries are put on the class path.
+        progress: Given on to `kbridge.jvm.jars.resolve_classpath`, which may have to download.
+
+    Returns:
+        What runs.
+
+    Raises:
+        JvmStateError: The JVM of this process cannot do it: it was started for another device, was
+            shut down, belongs to the parent process, or was started by other code without
+            kbridge's libraries.
+        JavaNotFoundError: There is no usable Java.
+        JarsNotFoundError: Java libraries are missing and could not be fetched.
+    """
+    with _lock:
+        check_process()
+        if _state.info is not None:
+            return _running(device)
+        jpype = _jpype()
+        if jpype.isJVMStarted():
+            return _adopt(device)
+        return _launch(device, progress)
+
+
+def check_process() -> None:
+    """Raises JvmStateError in a process that was forked from the one that started the JVM."""
+    if _state.forked:
+        raise errors.JvmStateError(
+            "Expected to be in the process that started the JVM. Received: a call in a process "
+            f"forked from it (process {_state.pid}); a JVM does not survive a fork. "
+            "Start workers with multiprocessing's 'spawn' or 'forkserver' method, or use kbridge "
+            "in the children only."
+        )
+
+
+@cache
+def java_class(name: str) -> Any:
+    """Returns a Java class by its full name; the JVM has to be running."""
+    return _jpype().JClass(name)
+
+
+def java_error(e: Exception) -> errors.KBridgeError:
+    """Returns the kbridge error that stands for a Java exception.
+
+    Use it as ``except JException as e: raise host.java_error(e) from e``.
+    """
+    if isinstance(e, java_class("io.kbridge.KBridgeException")):
+        return errors.error_for_code(str(e.code().name()))(str(e.getMessage()))
+    if isinstance(e, java_class("java.lang.OutOfMemoryError")):
+        return errors.JvmOutOfMemoryError(
+            f"Expected enough memory in the JVM. Received: {e}. Use a smaller batch_size, or give "
+            "the JVM more with kbridge.jvm.host.configure(heap=..., offheap=...) before its start."
+        )
+    return errors.InternalError(
+        f"Expected no error of this kind from the JVM. Received: {e}. "
+        "This is a defect of kbridge: please report it with the Java stack trace (e.stacktrace() "
+        "of this error's cause)."
+    )
+
+
+def _running(device: str) -> JvmInfo:
+    import jpype
+
+    if not jpype.isJVMStarted():
+        raise errors.JvmStateError(
+            "Expected the JVM to be running. Received: it was shut down, and a process can start "
+            "one JVM only once. Start a new Python process."
+        )
+    if device != _state.info.device:
+        raise errors.JvmStateError(
+            f"Expected device={_state.info.device!r}, for which the JVM of this process was "
+            f"started. Received: device={device!r}. Use a new Python process for it."
+        )
+    return _state.info
+
+
+def _launch(device: str, progress: Callable | bool | None) -> JvmInfo:
+    import jpype
+
+    from kbridge.jvm.java import find_java
+
+    java = find_java()
+    classpath = _classpath(device, progress)
+    arguments = _arguments(_state.options, str(java.version))
+    _quieten_openmp()
+    _log.debug("starting the JVM %s with %s", java.libjvm, arguments)
+    try:
+        # NB: `interrupt=True` and -Xrs together mean that neither JPype nor the JVM touches
+        # SIGINT, SIGTERM and SIGHUP: Python's handlers, and those of its libraries, stay.
+        jpype.startJVM(
+            *arguments, jvmpath=str(java.libjvm), classpath=list(classpath), interrupt=True
+        )
+    except (OSError, RuntimeError) as e:
+        raise errors.JvmStateError(
+            f"Expected the JVM {str(java.libjvm)!r} to start with {' '.join(arguments)}. "
+            f"Received: {e}. Check the options given to kbridge.jvm.host.configure."
+        ) from e
+    return _started(str(java.home), classpath, arguments, device)
+
+
+def _adopt(device: str) -> JvmInfo:
+    """Uses a JVM that other code of this process started, if kbridge's libraries are in it."""
+    arguments = tuple(
+        str(a)
+        for a in java_class("java.lang.management.ManagementFactory")
+        .getRuntimeMXBean()
+        .getInputArguments()
+    )
+    system = java_class("java.lang.System")
+    classpath = str(system.getProperty("java.class.path")).split(os.pathsep)
+    return _started(str(system.getProperty("java.home")), classpath, arguments, device)
+
+
+def _started(home: str, classpath: Sequence, arguments: Sequence[str], device: str) -> JvmInfo:
+    try:
+        java_class(DOOR)
+    except TypeError as e:  # what JPype raises for a class that is not there
+        raise errors.JvmStateError(
+            f"Expected the Java class {DOOR} in the running JVM. Received: a class path without "
+            f"it: {os.pathsep.join(map(str, classpath))}. If other code starts the JVM, call "
+            "kbridge.jvm.host.start() before it."
+        ) from e
+    version = str(java_class("java.lang.System").getProperty("java.version"))
+    _state.info = JvmInfo(home, version, tuple(arguments), tuple(map(str, classpath)), device)
+    _state.pid = os.getpid()
+    os.register_at_fork(after_in_child=_after_fork)
+    return _state.info
+
+
+def _after_fork() -> None:
+    import jpype
+
+    _state.forked = True
+    # NB: shutting the JVM down waits for its threads, and a forked process has none of them.
+    jpype.config.onexit = False
+
+
+def _classpath(device: str, progress: Callable | bool | None) -> list[str]:
+    override = os.environ.get(CLASSPATH_VARIABLE)
+    if override:
+        entries = [entry for entry in override.split(os.pathsep) if entry]
+        missing = [entry for entry in entries if not Path(entry).exists()]
+        if missing:
+            raise errors.JarsNotFoundError(
+                f"Expected existing jars and folders in {CLASSPATH_VARIABLE}. "
+                f"Received, but not there: {', '.join(missing)}. Correct it, or unset it."
+            )
+        return entries
+    from kbridge.jvm.jars import resolve_classpath
+
+    jars = resolve_classpath(device=device, offline=_state.options.offline, progress=progress)
+    return [str(jar) for jar in jars]
+
+
+def _arguments(options: JvmOptions, version: str) -> list[str]:
+    # NB: -Xrs keeps the JVM away from Python's signals (see _launch); PerfData would leave a file
+    # in the temporary folder. JavaCPP's "physical" limit counts the whole process, Python's own
+    # arrays included, so it must not be in force in a process that is mostly Python's.
+    arguments = [
+        "-Xrs",
+        "-XX:-UsePerfData",
+        "-Djava.awt.headless=true",
+        f"-Dorg.bytedeco.javacpp.maxbytes={options.offheap or _memory_limit()}",
+        "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+    ]
+    if options.heap is not None:
+        arguments.append(f"-Xmx{options.heap}")
+    major = int(version.split(".")[0].split("-")[0])
+    if major >= 22:
+        arguments.append("--enable-native-access=ALL-UNNAMED")
+    if major >= 23:
+        arguments.append("--sun-misc-unsafe-memory-access=allow")
+    return [*arguments, *options.jvm_args]
+
+
+def _memory_limit() -> int:
+    """Returns the bytes of memory this process may use: the machine's, or its container's."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup version 2 and 1
+        path = Path("/sys/fs/cgroup") / name
+        if path.is_file():
+            text = path.read_text(encoding="ascii").strip()
+            if text.isdigit():
+                limits.append(int(text))
+    return min(limits)
+
+
+def _quieten_openmp() -> None:
+    # NB: libgomp's threads spin while they wait; if anything else wants their core, each parallel
+    # loop then stalls for a scheduler tick. Few spins cost nothing measurable on a quiet machine.
+    # It is read when libgomp is loaded; a user's own choice stands.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def _jpype() -> Any:
+    try:
+        import jpype
+    except ImportError as e:
+        raise errors.MissingPackageError(
+            "Expected the Python package jpype1, which runs the JVM. Received: "
+            f"{e}. Install it: pip install jpype1"
+        ) from e
+    return jpype
