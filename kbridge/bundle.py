@@ -52,6 +52,11 @@ def stored_array(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
 
 
+def to_json(document: Any) -> str:
+    """Returns a document as compact JSON; NaN and infinities are refused, JSON has none."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def digest_of(array: np.ndarray) -> str:
     """Returns the SHA-256 hex digest of the bytes of a stored array (see `stored_array`)."""
     return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
@@ -136,8 +141,7 @@ class BundleWriter:
 
     def document(self, path: str, document: Any) -> None:
         """Writes a JSON document as UTF-8 bytes with its digest."""
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        data = np.frombuffer(text.encode("utf-8"), np.uint8)
+        data = np.frombuffer(to_json(document).encode("utf-8"), np.uint8)
         self._file.create_dataset(path, data=data, track_times=False)
         self._file[path].attrs["sha256"] = digest_of(data)
 

@@ -100,7 +100,7 @@ class GraphBuilder:
                 "elsewhere. Pass it to the layer as an input."
             )
         if isinstance(obj, (bool, int, float)):
-            return self._scalar(obj, dtype or backend.standardize_dtype(type(obj).__name__))
+            return self._scalar(obj, dtype or _scalar_dtype(obj))
         array = _as_array(obj, dtype)
         if array.ndim == 0 and array.dtype.kind in "bif":
             return self._scalar(array.item(), array.dtype.name)
@@ -163,6 +163,13 @@ class GraphBuilder:
         if name in self.values:
             return self.values[name]
         return self.add(Value(name, (), dtype, "constant", number))
+
+
+def _scalar_dtype(number: bool | int | float) -> str:
+    """The dtype Keras gives a Python number that stands alone."""
+    if isinstance(number, bool):
+        return "bool"
+    return "int32" if isinstance(number, int) else backend.floatx()
 
 
 def _as_array(obj: Any, dtype: str | None) -> np.ndarray:
