@@ -9,6 +9,7 @@ import java.util.Objects;
 public class KBridgeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** What went wrong; part of the serialized form. */
   private final ErrorCode code;
 
   /**
