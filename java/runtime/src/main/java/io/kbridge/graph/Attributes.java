@@ -52,6 +52,15 @@ public final class Attributes {
   }
 
   /**
+   * Returns all attributes as JSON; not to be changed.
+   *
+   * @return the object
+   */
+  public ObjectNode json() {
+    return json;
+  }
+
+  /**
    * Returns an attribute as JSON, for the few that are nested.
    *
    * @param name the attribute

@@ -1,6 +1,8 @@
 package io.kbridge.graph;
 
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.nd4j.linalg.api.buffer.DataType;
 
@@ -88,6 +90,19 @@ public enum ElementType {
    */
   public static ElementType ofName(String kerasName) {
     return BY_NAME.get(kerasName);
+  }
+
+  /**
+   * Returns all of Keras's names.
+   *
+   * @return the names, in the order of this enum
+   */
+  public static List<String> names() {
+    List<String> names = new ArrayList<>();
+    for (ElementType type : values()) {
+      names.add(type.kerasName);
+    }
+    return names;
   }
 
   /**

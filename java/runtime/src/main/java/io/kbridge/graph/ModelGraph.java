@@ -1,0 +1,246 @@
+package io.kbridge.graph;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.LinkedHashMap;
+import java.util.Objects;
+
+/**
+ * The inference graph of a model, checked: every name is defined once and before it is used, and nodes are in the order they run.
+ * Immutable.
+ */
+public final class ModelGraph {
+  private final String name;
+  private final List<GraphInput> inputs;
+  private final List<GraphOutput> outputs;
+  private final Map<String, ArrayEntry> weights;
+  private final Map<String, ArrayEntry> constants;
+  private final List<GraphNode> nodes;
+  private final List<LayerOutput> layerOutputs;
+  private final Map<String, ValueInfo> values;
+  private final ObjectNode spec;
+
+  private ModelGraph(Builder builder) {
+    this.name = Objects.requireNonNull(builder.name, "name");
+    this.inputs = Collections.unmodifiableList(new ArrayList<>(builder.inputs));
+    this.outputs = Collections.unmodifiableList(new ArrayList<>(builder.outputs));
+    this.weights = Collections.unmodifiableMap(new LinkedHashMap<>(builder.weights));
+    this.constants = Collections.unmodifiableMap(new LinkedHashMap<>(builder.constants));
+    this.nodes = Collections.unmodifiableList(new ArrayList<>(builder.nodes));
+    this.layerOutputs = Collections.unmodifiableList(new ArrayList<>(builder.layerOutputs));
+    this.values = Collections.unmodifiableMap(new LinkedHashMap<>(builder.values));
+    this.spec = Objects.requireNonNull(builder.spec, "spec");
+  }
+
+  /**
+   * Returns the model's name.
+   *
+   * @return the name
+   */
+  public String name() {
+    return name;
+  }
+
+  /**
+   * Returns the inputs.
+   *
+   * @return the inputs, in the order Keras flattens them
+   */
+  public List<GraphInput> inputs() {
+    return inputs;
+  }
+
+  /**
+   * Returns the outputs.
+   *
+   * @return the outputs, in the order Keras flattens them
+   */
+  public List<GraphOutput> outputs() {
+    return outputs;
+  }
+
+  /**
+   * Returns the weights.
+   *
+   * @return the weights by name
+   */
+  public Map<String, ArrayEntry> weights() {
+    return weights;
+  }
+
+  /**
+   * Returns the constants.
+   *
+   * @return the constants by name
+   */
+  public Map<String, ArrayEntry> constants() {
+    return constants;
+  }
+
+  /**
+   * Returns the nodes.
+   *
+   * @return the nodes, in the order they run
+   */
+  public List<GraphNode> nodes() {
+    return nodes;
+  }
+
+  /**
+   * Returns which values each call of each Keras layer gave.
+   *
+   * @return the calls, in the order they run
+   */
+  public List<LayerOutput> layerOutputs() {
+    return layerOutputs;
+  }
+
+  /**
+   * Returns everything a node can read: inputs, weights, constants and node outputs.
+   *
+   * @return the values by name
+   */
+  public Map<String, ValueInfo> values() {
+    return values;
+  }
+
+  /**
+   * Returns the spec the graph was read from.
+   *
+   * @return a copy of the JSON
+   */
+  public ObjectNode spec() {
+    return spec.deepCopy();
+  }
+
+  /** Collects the parts of a graph. */
+  public static final class Builder {
+    private final String name;
+    private final ObjectNode spec;
+    private final List<GraphInput> inputs = new ArrayList<>();
+    private final List<GraphOutput> outputs = new ArrayList<>();
+    private final Map<String, ArrayEntry> weights = new LinkedHashMap<>();
+    private final Map<String, ArrayEntry> constants = new LinkedHashMap<>();
+    private final List<GraphNode> nodes = new ArrayList<>();
+    private final List<LayerOutput> layerOutputs = new ArrayList<>();
+    private final Map<String, ValueInfo> values = new LinkedHashMap<>();
+
+    /**
+     * Starts a graph.
+     *
+     * @param name the model's name
+     * @param spec the spec it is read from
+     */
+    public Builder(String name, ObjectNode spec) {
+      this.name = name;
+      this.spec = spec;
+    }
+
+    /**
+     * Adds an input.
+     *
+     * @param input the input
+     * @return this
+     */
+    public Builder input(GraphInput input) {
+      define(input.value());
+      inputs.add(input);
+      return this;
+    }
+
+    /**
+     * Adds a weight.
+     *
+     * @param entry the weight
+     * @return this
+     */
+    public Builder weight(ArrayEntry entry) {
+      define(entry.value());
+      weights.put(entry.value().name(), entry);
+      return this;
+    }
+
+    /**
+     * Adds a constant.
+     *
+     * @param entry the constant
+     * @return this
+     */
+    public Builder constant(ArrayEntry entry) {
+      define(entry.value());
+      constants.put(entry.value().name(), entry);
+      return this;
+    }
+
+    /**
+     * Adds a node after the ones it reads from.
+     *
+     * @param node the node
+     * @return this
+     * @throws IllegalArgumentException if it reads what is not defined yet, or defines what is defined already
+     */
+    public Builder node(GraphNode node) {
+      for (String input : node.inputs()) {
+        if (input != null) {
+          use(input, node.toString());
+        }
+      }
+      Dims.references(node.attrs().json()).forEach(value -> use(value, node.toString()));
+      node.outputs().forEach(this::define);
+      nodes.add(node);
+      return this;
+    }
+
+    /**
+     * Adds an output, after all nodes.
+     *
+     * @param output the output
+     * @return this
+     */
+    public Builder output(GraphOutput output) {
+      use(output.value(), "output '" + output.declared().name() + "'");
+      boolean again = outputs.stream().anyMatch(o -> o.declared().name().equals(output.declared().name()));
+      if (again) {
+        throw new IllegalArgumentException("output '" + output.declared().name() + "' is declared twice");
+      }
+      outputs.add(output);
+      return this;
+    }
+
+    /**
+     * Adds a layer's call, after all nodes.
+     *
+     * @param layer the call
+     * @return this
+     */
+    public Builder layerOutput(LayerOutput layer) {
+      layer.values().forEach(value -> use(value, "the outputs of layer '" + layer.scope() + "'"));
+      layerOutputs.add(layer);
+      return this;
+    }
+
+    /**
+     * Makes the graph.
+     *
+     * @return the graph
+     */
+    public ModelGraph build() {
+      return new ModelGraph(this);
+    }
+
+    private void define(ValueInfo value) {
+      if (values.putIfAbsent(value.name(), value) != null) {
+        throw new IllegalArgumentException("value '" + value.name() + "' is defined twice");
+      }
+    }
+
+    private void use(String value, String reader) {
+      if (!values.containsKey(value)) {
+        throw new IllegalArgumentException("value '" + value + "', read by " + reader + ", is not defined before it");
+      }
+    }
+  }
+}
