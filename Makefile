@@ -5,7 +5,7 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-java lint bench jar jars clean
+.PHONY: help demo test test-slow test-java lint format bench jar jars clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := $(firstword $(shell sha256sum pyproject.toml))
 JAR := kbridge/jvm/jars/kbridge-runtime.jar
 JAVA_SOURCES := $(shell find java -type f 2>/dev/null)
-GRADLE := gradle --offline --no-daemon --console=plain -q
+GRADLE := gradle --offline --no-daemon --console=plain
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -36,19 +36,23 @@ lint: $(VENV)/dev-$(PACKAGES)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+format: $(VENV)/dev-$(PACKAGES)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
 bench: $(VENV)/dev-$(PACKAGES) $(JAR)
 	$(PYTHON) benchmarks/run.py
 
 # ---- Java ----
 
-# The third-party jars, those of the tests and of examples/scala with them. A tenth of a second when all are there.
+# The third-party jars, those of the tests with them. A tenth of a second when all are there.
 jars: $(VENV)/base-$(PACKAGES)
-	@$(PYTHON) -m kbridge.jvm.jars runtime logging native test scala >/dev/null
+	@$(PYTHON) -m kbridge.jvm.jars runtime logging native test >/dev/null
 
 jar: $(JAR)
 
 $(JAR): build.gradle settings.gradle VERSION java/dependencies.txt kbridge/jvm/coordinates.txt $(JAVA_SOURCES) | jars
-	$(GRADLE) packageJar
+	$(GRADLE) -q packageJar
 	@touch $@
 
 # ---- Python ----
@@ -56,21 +60,21 @@ $(JAR): build.gradle settings.gradle VERSION java/dependencies.txt kbridge/jvm/c
 $(VENV)/base-$(PACKAGES):
 	scripts/setup
 	test -x $(PYTHON) || python3 -m venv $(VENV)
-	$(PYTHON) -m pip install -q -e .
+	$(PYTHON) -m pip install -e .
 	@touch $@
 
 # `pip install` once per set of extras: %-<hash of pyproject.toml> stands for `pip install -e .[%]`.
 $(VENV)/demo-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
-	$(PYTHON) -m pip install -q -e '.[demo]'
+	$(PYTHON) -m pip install -e '.[demo]'
 	@touch $@
 
 $(VENV)/test-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
 	scripts/setup test
-	$(PYTHON) -m pip install -q -e '.[test]'
+	$(PYTHON) -m pip install -e '.[test]'
 	@touch $@
 
 $(VENV)/dev-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
-	$(PYTHON) -m pip install -q -e '.[dev]'
+	$(PYTHON) -m pip install -e '.[dev]'
 	@touch $@
 
 # Leaves what was downloaded: the local Maven repository is everybody's.

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,9 +47,7 @@ def pom(coordinates: list[str]) -> str:
     names = ("groupId", "artifactId", "version", "classifier")
     dependencies = "".join(
         "<dependency>"
-        + "".join(
-            f"<{n}>{escape(v)}</{n}>" for n, v in zip(names, c.split(":"), strict=False)
-        )
+        + "".join(f"<{n}>{escape(v)}</{n}>" for n, v in zip(names, c.split(":"), strict=False))
         + "</dependency>"
         for c in coordinates
     )
@@ -75,7 +74,7 @@ def resolve(coordinates: list[str]) -> list[Path]:
 def coordinate(jar: Path) -> str:
     """Reads a coordinate back from a jar's place: .../group/artifact/version/file.jar."""
     version, artifact = jar.parent.name, jar.parent.parent.name
-    # NB: the repository's own folder is found by its layout: the POM beside the jar names the group.
+    # NB: where the repository starts is not known here; the POM beside the jar names the group.
     pom_file = jar.parent / f"{artifact}-{version}.pom"
     group = read_group(pom_file, jar)
     classifier = jar.stem.removeprefix(f"{artifact}-{version}").removeprefix("-")
@@ -84,8 +83,6 @@ def coordinate(jar: Path) -> str:
 
 def read_group(pom_file: Path, jar: Path) -> str:
     """Returns the group id in a POM, or in its `<parent>`, checked against the jar's folder."""
-    from xml.etree import ElementTree
-
     space = "{http://maven.apache.org/POM/4.0.0}"
     root = ElementTree.parse(pom_file).getroot()
     for name in ("groupId", f"parent/{space}groupId", "parent/groupId"):
@@ -116,7 +113,7 @@ def lock(direct: dict[str, list[str]], omitted: set[str]) -> list[str]:
             # class path with it, so there its own versions are kept.
             if key in omitted or (found in seen and name != "scala"):
                 continue
-            # NB: nd4j-native's POM brings the plain build with it; which build is used is our choice.
+            # NB: nd4j-native's POM brings the plain build; which build is used is our choice.
             if found in natives and name != "native":
                 continue
             seen.add(found)

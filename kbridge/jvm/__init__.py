@@ -1,0 +1,1 @@
+"""The Java side: finding Java and its libraries, and running models in a JVM."""

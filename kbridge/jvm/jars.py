@@ -13,8 +13,9 @@ import json
 import logging
 import os
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import resources
@@ -181,7 +182,7 @@ def resolve(
     if missing:
         offline = offline or os.environ.get("KBRIDGE_OFFLINE", "") not in ("", "0")
         failed = (
-            {a: "not there, and downloading was not allowed" for a in missing}
+            dict.fromkeys(missing, "not there, and downloading was not allowed")
             if offline
             else _download_all(missing, repository, progress is not False)
         )
@@ -275,7 +276,7 @@ def _download_all(missing: list[Artifact], repository: Path, show: bool) -> dict
             repository.mkdir(parents=True, exist_ok=True)
             scratch = tempfile.TemporaryDirectory(prefix=".kbridge-", dir=repository)
         except OSError as error:
-            return {a: f"cannot write to the repository: {error}" for a in missing}
+            return dict.fromkeys(missing, f"cannot write to the repository: {error}")
         with scratch as folder, ThreadPoolExecutor(_WORKERS) as pool:
             fetch = functools.partial(
                 _download, repository=repository, scratch=Path(folder), callback=callback
@@ -291,8 +292,7 @@ def _download(
 ) -> str | None:
     """Downloads one artifact, checks it, moves it into place; returns what went wrong."""
     # Imported late: only needed when something is missing.
-    from jgo.maven import MavenContext
-    from jgo.maven._resolver import PythonResolver
+    from jgo.maven import MavenContext, PythonResolver
 
     mirror = os.environ.get("KBRIDGE_MAVEN_URL")
     context = MavenContext(
@@ -317,7 +317,7 @@ def _download(
 
 
 @contextmanager
-def _rich_progress(missing: list[Artifact]):
+def _rich_progress(missing: list[Artifact]) -> Iterator[ProgressCallback]:
     """Shows one bar for all downloads on stderr; yields a callback for jgo."""
     from rich.console import Console
     from rich.progress import (
@@ -341,7 +341,7 @@ def _rich_progress(missing: list[Artifact]):
         task = bars.add_task(what, total=sum(a.size for a in missing))
 
         @contextmanager
-        def callback(_file: str, _size: int):
+        def callback(_file: str, _size: int) -> Iterator[Callable[[int], None]]:
             yield lambda count: bars.advance(task, count)
 
         yield callback
@@ -352,8 +352,6 @@ def main() -> None:
 
     For the build: Gradle compiles and tests against the same files.
     """
-    import sys
-
     names = sys.argv[1:] or ["runtime"]
     wanted = [a for a in artifacts() if a.set in names]
     if "native" in names:
