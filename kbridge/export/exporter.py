@@ -17,7 +17,7 @@ from keras import tree
 
 from kbridge import bundle, errors
 from kbridge.export import golden, keras2, metadata, rules, sizes, training
-from kbridge.export.graph import Value
+from kbridge.export.graph import Body, Node, Value
 from kbridge.export.signature import Signature, functional_of, signature_of, structure_json
 from kbridge.export.sources import Source, open_source
 from kbridge.export.tracing import Trace, trace_model
@@ -151,9 +151,10 @@ def _spec(
     model: Any, signature: Signature, trace: Trace, names: dict[int, str]
 ) -> dict[str, Any]:
     values = tree.flatten(trace.output_structure)
-    nodes = _live_nodes(trace, values)
-    used = {v.name for node in nodes for v in node.inputs if v is not None}
-    used |= {v.name for v in values}
+    graphs = live_graphs(trace, values)
+    used = {v.name for v in values}
+    used |= {v.name for g in graphs.values() for n in g.nodes for v in n.inputs if v is not None}
+    used |= {v.name for g in graphs.values() for v in g.outputs}
     builder = trace.builder
     config, reason = metadata.keras_model_config(model)
     return {
@@ -175,34 +176,54 @@ def _spec(
             for v in builder.values.values()
             if v.kind == "constant" and v.name in used
         },
-        "graphs": {
-            "inference": {
-                "nodes": [_node_json(node) for node in nodes],
-                "outputs": [v.name for v in values],
-            }
-        },
-        "layer_outputs": _layer_outputs(trace, nodes),
+        "graphs": {name: _graph_json(graph) for name, graph in graphs.items()},
+        "layer_outputs": _layer_outputs(trace),
         "layers": metadata.layers_metadata(model),
         "keras_model": config,
         "keras_model_refusal": reason,
     }
 
 
-def _live_nodes(trace: Trace, outputs: list[Value]) -> list[Any]:
-    """Nodes that an output depends on; masks nobody reads, for one, are not among them."""
+def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
+    """The graphs, without nodes nobody reads (masks that end nowhere, for one)."""
     live = {v.name for v in outputs}
     for layer_output in trace.layer_outputs:
         # NB: a layer's own answer is kept for parity even if the model does not use it all.
         live |= {v.name for v in layer_output.values}
+    main = Body("inference", trace.inputs, _live_nodes(trace.builder.nodes, live), outputs)
+    graphs = {"inference": main}
+    pending = [main]
+    while pending:
+        for node in pending.pop().nodes:
+            if "body" in node.attrs:
+                body = trace.builder.bodies[node.attrs["body"]]
+                body.nodes = _live_nodes(body.nodes, {v.name for v in body.outputs})
+                graphs[body.name] = body
+                pending.append(body)
+    return graphs
+
+
+def _live_nodes(nodes: list[Node], live: set[str]) -> list[Node]:
     kept = []
-    for node in reversed(trace.builder.nodes):
+    for node in reversed(nodes):
         if any(v.name in live for v in node.outputs):
             kept.append(node)
             live |= {v.name for v in node.inputs if v is not None}
     return kept[::-1]
 
 
-def _node_json(node: Any) -> dict[str, Any]:
+def _graph_json(graph: Body) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if graph.name != "inference":
+        found["inputs"] = [
+            {"name": v.name, "shape": list(v.shape), "dtype": v.dtype} for v in graph.inputs
+        ]
+    found["nodes"] = [_node_json(node) for node in graph.nodes]
+    found["outputs"] = [v.name for v in graph.outputs]
+    return found
+
+
+def _node_json(node: Node) -> dict[str, Any]:
     return {
         "name": node.name,
         "op": node.op,
@@ -236,7 +257,7 @@ def _constant_entry(value: Value) -> dict[str, Any]:
     return entry
 
 
-def _layer_outputs(trace: Trace, nodes: list[Any]) -> list[dict[str, Any]]:
+def _layer_outputs(trace: Trace) -> list[dict[str, Any]]:
     return [
         {
             "scope": o.scope,

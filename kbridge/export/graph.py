@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -51,6 +52,30 @@ class Node:
 
 
 @dataclasses.dataclass(eq=False)
+class Body:
+    """The graph of one step of a loop; its nodes may also read values of the graph around it.
+
+    Attributes:
+        name: Its key in the spec's ``graphs``.
+        inputs: What is bound on each step.
+        nodes: The step's operations.
+        outputs: What a step gives.
+    """
+
+    name: str
+    inputs: list[Value]
+    nodes: list[Node]
+    outputs: list[Value] = dataclasses.field(default_factory=list)
+
+    def captured(self) -> list[Value]:
+        """Values of the graph around it that the body reads, in the order of their first use."""
+        own = {v.name for v in self.inputs}
+        own |= {v.name for node in self.nodes for v in node.outputs}
+        read = [v for node in self.nodes for v in node.inputs if v is not None] + self.outputs
+        return list({v.name: v for v in read if v.name not in own}.values())
+
+
+@dataclasses.dataclass(eq=False)
 class LayerOutput:
     """Which values one call of a layer gave."""
 
@@ -65,9 +90,11 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.bodies: dict[str, Body] = {}
         self.values: dict[str, Value] = {}
         self.variables: dict[str, keras.Variable] = {}
         self.scope = ""
+        self.depth = 0
         self._names: Counter[str] = Counter()
         self._by_tensor: dict[int, Value] = {}
         # NB: a Python id is only unique while its object lives, so all objects are kept.
@@ -135,6 +162,35 @@ class GraphBuilder:
         ]
         self.nodes.append(Node(name, op, self.scope, inputs, attrs, outputs))
         return outputs
+
+    @contextlib.contextmanager
+    def body(self, name: str, inputs: Sequence[tuple[Any, str]]) -> Iterator[Body]:
+        """Collects the nodes emitted in the block as the body of a loop.
+
+        Args:
+            name: What the body is called, made unique.
+            inputs: Symbolic tensors to bind on each step, with a name for each.
+        """
+        prefix = self.unique(f"{self.scope}/{name}" if self.scope else name)
+        self._names[prefix] += 1
+        values = []
+        for tensor, short in inputs:
+            value = Value(self.unique(f"{prefix}/{short}"), tuple(tensor.shape), tensor.dtype, "node")
+            self.bind(tensor, self.add(value))
+            values.append(value)
+        outer, body = self.nodes, Body(prefix, values, [])
+        self.nodes = body.nodes
+        self.depth += 1
+        try:
+            yield body
+        finally:
+            self.nodes = outer
+            self.depth -= 1
+        self.bodies[prefix] = body
+
+    def all_nodes(self) -> list[Node]:
+        """The nodes of all bodies and of the graph itself."""
+        return [n for body in self.bodies.values() for n in body.nodes] + self.nodes
 
     def cast(self, value: Value, dtype: str) -> Value:
         """Returns `value` in `dtype`, through a Cast node where that changes anything."""

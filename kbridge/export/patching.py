@@ -52,6 +52,9 @@ class Recorder(Protocol):
     def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
         """A tensor was made from sizes alone (zeros, arange...); returns it."""
 
+    def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
+        """A recurrent layer runs its step over time; takes and returns what `backend.rnn` does."""
+
     def random(self) -> None:
         """Random numbers were asked for; raises, because their values cannot be the same."""
 
@@ -80,13 +83,19 @@ class _OpsNamespace:
         return found if found is not None else getattr(self._original, name)
 
 
-def _symbolic_backend(backend: Any) -> _Namespace:
+def _no_fused_kernel(*args: Any, **kwargs: Any) -> None:
+    """Keras's fused LSTM and GRU say so where they cannot run; the layer then runs its cell."""
+    raise NotImplementedError
+
+
+def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     import keras
 
     modules = ("numpy", "nn", "core", "math", "linalg", "image")
     replaced: dict[str, Any] = {name: _OpsNamespace(getattr(backend, name)) for name in modules}
     for name in ("convert_to_tensor", "cast", "shape", "cond", "scatter", "stop_gradient"):
         replaced[name] = getattr(keras.ops, name)
+    replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)
     return _Namespace(backend, replaced)
 
 
@@ -169,7 +178,7 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
 
     any_symbolic = keras_tensor.any_symbolic_tensors
     no_node = lambda **kwargs: None  # noqa: E731
-    symbolic = _symbolic_backend(backend)
+    symbolic = _symbolic_backend(backend, recorder)
     patches = _Patches()
     with _LOCK, _stateless_scope(recorder):
         try:

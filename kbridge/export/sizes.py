@@ -148,7 +148,7 @@ def _size_dependent_creations(traces: list[Trace]) -> frozenset[int]:
 
 def _differ(a: Trace, b: Trace) -> bool:
     """Whether any attribute differs, so that a third trace is needed to be sure of its formula."""
-    pairs = zip(a.builder.nodes, b.builder.nodes, strict=False)
+    pairs = zip(a.builder.all_nodes(), b.builder.all_nodes(), strict=False)
     return any(x.attrs != y.attrs for x, y in pairs)
 
 
@@ -161,7 +161,7 @@ class _Merger:
         self._varying: dict[tuple[int, ...], tuple[Value, int]] = {}
 
     def merge(self) -> list[errors.Problem]:
-        nodes = [trace.builder.nodes for trace in self.traces]
+        nodes = [trace.builder.all_nodes() for trace in self.traces]
         signatures = [[(n.op, n.scope, _names(n)) for n in each] for each in nodes]
         if any(signature != signatures[0] for signature in signatures[1:]):
             self._note("(model)", "Model", "which operations run depends on the size of the input")

@@ -8,18 +8,20 @@ traces with different numbers to find out where they went.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import inspect
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 from keras import tree
 
 from kbridge import errors
-from kbridge.export import normalise, registry, scopes
+from kbridge.export import loops, normalise, registry, scopes
 from kbridge.export.graph import GraphBuilder, LayerOutput, Value
 from kbridge.export.patching import symbolic_execution
 
@@ -55,6 +57,29 @@ class Trace:
     problems: list[errors.Problem] = dataclasses.field(default_factory=list)
 
 
+_ACTIVE: contextvars.ContextVar[_Tracer] = contextvars.ContextVar("kbridge_tracer")
+
+
+def active_builder() -> GraphBuilder:
+    """Returns the builder of the trace that is running; for lowering rules."""
+    return _ACTIVE.get().builder
+
+
+@contextlib.contextmanager
+def without_layer_outputs() -> Iterator[None]:
+    """In the block, layer calls are not told in `layer_outputs`.
+
+    For rules that call a layer once where Keras calls it several times, so that parity does not
+    compare answers that are no counterparts.
+    """
+    tracer = _ACTIVE.get()
+    tracer.unreported += 1
+    try:
+        yield
+    finally:
+        tracer.unreported -= 1
+
+
 class TraceAborted(Exception):
     """The run cannot go on past a problem that is already in `Trace.problems`."""
 
@@ -88,6 +113,7 @@ class _Tracer:
         self._placeholders: dict[int, keras.KerasTensor] = {}
         self._scopes: list[tuple[str, str]] = []
         self._muted = False
+        self.unreported = 0
 
     # Calls of the patched Keras.
 
@@ -168,6 +194,9 @@ class _Tracer:
         self.builder.bind(tensor, value)
         return tensor
 
+    def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
+        return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
+
     def random(self) -> None:
         raise UnsupportedCall(
             "it draws random numbers at inference, which no other engine can draw the same",
@@ -184,7 +213,9 @@ class _Tracer:
         self._scopes.pop()
         self._set_scope()
         tensors = [t for t in tree.flatten(outputs) if isinstance(t, keras.KerasTensor)]
-        if scope and tensors and not self._muted:
+        # NB: inside a loop's body a layer has an answer per step, none of the whole.
+        hidden = self._muted or self.builder.depth or self.unreported
+        if scope and tensors and not hidden:
             values = [self.builder.value_of(t) for t in tensors]
             self.trace.layer_outputs.append(LayerOutput(scope, call, type(layer).__name__, values))
 
@@ -248,6 +279,7 @@ def trace_model(
         trace.inputs.append(value)
         tensors.append(tensor)
     tracer = _Tracer(trace, weight_name, symbolic_creations)
+    token = _ACTIVE.set(tracer)
     try:
         with (
             symbolic_execution(tracer),
@@ -256,7 +288,9 @@ def trace_model(
             outputs = call(pack(tensors))
             trace.output_structure = tree.map_structure(_value_reader(builder), outputs)
     except TraceAborted:
-        pass
+        assert trace.problems  # what stopped the run is told there
+    finally:
+        _ACTIVE.reset(token)
     return trace
 
 
