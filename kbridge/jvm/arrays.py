@@ -131,7 +131,8 @@ def from_java(result: Any) -> list[np.ndarray]:
         result: The result; it is closed when the last of the arrays is gone.
     """
     memory = _JavaMemory(result)
-    layout = list(result.layout())
+    # NB: through NumPy, because iterating over a Java array crosses to Java for each element.
+    layout = np.asarray(result.layout()).tolist()
     arrays = []
     at = 0
     while at < len(layout):

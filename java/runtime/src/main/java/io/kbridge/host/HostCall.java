@@ -1,0 +1,107 @@
+package io.kbridge.host;
+
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import io.kbridge.KBridgeModel;
+import io.kbridge.graph.ElementType;
+import io.kbridge.plan.NativeArrays;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * Calls of a model with inputs of certain shapes. What depends on the shapes alone is done once, so that a call costs little
+ * more than the model. Thread-safe.
+ */
+public final class HostCall {
+  private final KBridgeModel model;
+  private final String[] names;
+  private final ElementType[] types;
+  private final long[][] shapes;
+  // Making an array object costs more than a small model's whole run, and callers that loop mostly give the same memory
+  // again. An array kept here is used only while a caller vouches for its address.
+  private final AtomicReferenceArray<Laid> laid;
+
+  HostCall(KBridgeModel model, String[] names, ElementType[] types, long[][] shapes) {
+    this.model = model;
+    this.names = names;
+    this.types = types;
+    this.shapes = shapes;
+    this.laid = new AtomicReferenceArray<>(names.length);
+  }
+
+  /**
+   * Runs the model.
+   *
+   * @param addresses of the inputs' first elements, in the model's order, absent optional ones left out; the memory is
+   *     row-major, in native byte order, and must stay valid and unchanged until this returns
+   * @return the outputs, in the model's order
+   * @throws KBridgeException if the model cannot be run on them
+   */
+  public HostResult run(long... addresses) {
+    Map<String, INDArray> outputs = model.predict(inputs(addresses));
+    return new HostResult(outputs.values());
+  }
+
+  /**
+   * Runs the model and gives values from inside its graph.
+   *
+   * @param addresses as for {@link #run}
+   * @param valueNames the values wanted
+   * @return those values, in the order asked for
+   * @throws KBridgeException if the model cannot be run, or has no such values
+   */
+  public HostResult values(long[] addresses, String[] valueNames) {
+    Map<String, INDArray> found = model.values(inputs(addresses), Arrays.asList(valueNames));
+    Collection<INDArray> ordered = new ArrayList<>();
+    for (String name : valueNames) {
+      ordered.add(found.get(name));
+    }
+    return new HostResult(ordered);
+  }
+
+  private Map<String, INDArray> inputs(long[] addresses) {
+    if (addresses.length != names.length) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected the addresses of " + names.length + " inputs: " + List.of(names) + ". Received: " + addresses.length + ".");
+    }
+    Map<String, INDArray> inputs = new LinkedHashMap<>();
+    for (int i = 0; i < names.length; i++) {
+      inputs.put(names[i], input(i, addresses[i]));
+    }
+    return inputs;
+  }
+
+  private INDArray input(int i, long address) {
+    Laid last = laid.get(i);
+    if (last == null || last.address != address) {
+      last = new Laid(address, array(address, types[i], shapes[i]));
+      laid.set(i, last);
+    }
+    return last.array;
+  }
+
+  private static INDArray array(long address, ElementType type, long[] shape) {
+    long length = NativeArrays.length(shape);
+    if (length == 0) {
+      return NativeArrays.empty(type.dataType(), shape);
+    }
+    return NativeArrays.over(new Address(address, length * type.bytes()), type.dataType(), shape);
+  }
+
+  private static final class Laid {
+    private final long address;
+    private final INDArray array;
+
+    Laid(long address, INDArray array) {
+      this.address = address;
+      this.array = array;
+    }
+  }
+}

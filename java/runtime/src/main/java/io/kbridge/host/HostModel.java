@@ -1,0 +1,108 @@
+package io.kbridge.host;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridge;
+import io.kbridge.KBridgeException;
+import io.kbridge.KBridgeModel;
+import io.kbridge.LoadOptions;
+import io.kbridge.TensorInfo;
+import io.kbridge.graph.ElementType;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** A loaded model, as other languages see it. Thread-safe, except that {@link #close} must not meet a running call. */
+public final class HostModel implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final KBridgeModel model;
+
+  private HostModel(KBridgeModel model) {
+    this.model = model;
+  }
+
+  /**
+   * Loads a bundle.
+   *
+   * @param path of the bundle
+   * @param optionsJson an object that may have {@code engine}, {@code device} (texts), {@code threads} (an integer) and {@code
+   *     verifyDigests} (a boolean); what is absent or null keeps its default
+   * @return the model
+   * @throws KBridgeException if the bundle cannot be read or run
+   */
+  public static HostModel load(String path, String optionsJson) {
+    JsonNode json;
+    try {
+      json = JSON.readTree(optionsJson);
+    } catch (JsonProcessingException e) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT, "Expected load options as a JSON object. Received: " + optionsJson + ".", e);
+    }
+    LoadOptions.Builder options = LoadOptions.builder();
+    if (json.hasNonNull("engine")) {
+      options.engine(json.get("engine").asText());
+    }
+    if (json.hasNonNull("device")) {
+      options.device(json.get("device").asText());
+    }
+    if (json.hasNonNull("threads")) {
+      options.threads(json.get("threads").asInt());
+    }
+    if (json.hasNonNull("verifyDigests")) {
+      options.verifyDigests(json.get("verifyDigests").asBoolean());
+    }
+    return new HostModel(KBridge.load(Paths.get(path), options.build()));
+  }
+
+  /**
+   * Prepares calls with inputs of certain shapes.
+   *
+   * @param shapes one per input, in the model's order; null for an optional input that is left out
+   * @return the prepared call; the same shapes need it only once
+   * @throws KBridgeException if there are not as many shapes as inputs
+   */
+  public HostCall call(long[][] shapes) {
+    Map<String, TensorInfo> described = model.inputs();
+    if (shapes.length != described.size()) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected shapes of " + described.size() + " inputs: " + described.keySet() + ". Received: " + shapes.length + ".");
+    }
+    List<String> names = new ArrayList<>();
+    List<ElementType> types = new ArrayList<>();
+    List<long[]> given = new ArrayList<>();
+    int i = 0;
+    for (TensorInfo input : described.values()) {
+      if (shapes[i] != null) {
+        names.add(input.name());
+        types.add(ElementType.of(input.dtype()));
+        given.add(shapes[i]);
+      }
+      i++;
+    }
+    return new HostCall(
+        model, names.toArray(new String[0]), types.toArray(new ElementType[0]), given.toArray(new long[0][]));
+  }
+
+  /**
+   * Runs the bundle's golden samples.
+   *
+   * @return a JSON object
+   * @throws KBridgeException if the bundle has no samples, or they cannot be run
+   */
+  public String selfTest() {
+    return JSON.valueToTree(model.selfTest()).toString();
+  }
+
+  /** Frees the model's memory; results that were given out stay. May be called again. */
+  @Override
+  public void close() {
+    model.close();
+  }
+}
