@@ -11,6 +11,7 @@ import io.kbridge.plan.NativeArrays;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -113,7 +114,7 @@ public final class Bundle {
    * @return the arrays by name; not to be written to
    */
   public Map<String, INDArray> arrays() {
-    return java.util.Collections.unmodifiableMap(arrays);
+    return Collections.unmodifiableMap(arrays);
   }
 
   /**

@@ -14,10 +14,12 @@ import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.graph.ElementType;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -87,7 +89,7 @@ final class Hdf5Index {
               + " kbridge.export(model, path).");
     }
     byte[] head;
-    try (java.io.InputStream in = Files.newInputStream(file)) {
+    try (InputStream in = Files.newInputStream(file)) {
       head = in.readNBytes(SIGNATURE.length);
     } catch (IOException e) {
       throw new KBridgeException(
@@ -95,7 +97,7 @@ final class Hdf5Index {
           "Expected to read the bundle '" + file + "'. Received: " + e + ". Check the file and its permissions.",
           e);
     }
-    if (!java.util.Arrays.equals(head, SIGNATURE)) {
+    if (!Arrays.equals(head, SIGNATURE)) {
       throw new KBridgeException(
           ErrorCode.BUNDLE_FORMAT,
           "Expected an HDF5 file (first bytes 89 48 44 46). Received: '" + file

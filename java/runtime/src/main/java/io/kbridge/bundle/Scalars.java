@@ -4,9 +4,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kbridge.graph.ArrayEntry;
 import io.kbridge.graph.Attributes;
 import io.kbridge.graph.ElementType;
+import io.kbridge.plan.NativeArrays;
+import java.lang.ref.Reference;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.bytedeco.javacpp.BytePointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -50,6 +53,9 @@ final class Scalars {
     }
     ByteBuffer bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
     bytes.putLong(0, json.bigIntegerValue().longValue());
-    return io.kbridge.plan.NativeArrays.over(new org.bytedeco.javacpp.BytePointer(bytes), type.dataType()).dup();
+    INDArray scalar = NativeArrays.over(new BytePointer(bytes), type.dataType()).dup();
+    // NB: the buffer has to outlive the copying of what it holds.
+    Reference.reachabilityFence(bytes);
+    return scalar;
   }
 }

@@ -1,5 +1,6 @@
 package io.kbridge.plan;
 
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -88,7 +89,18 @@ public final class NativeArrays {
    * @return the address
    */
   public static long address(INDArray array) {
-    // NB: a view's buffer already points at its own start or has an offset on top of it, according to how it was made.
-    return array.data().address();
+    // NB: data().address() is the start of the buffer, also for a view that begins later in it.
+    return array.data().pointer().address() + array.offset() * array.dataType().width();
+  }
+
+  /**
+   * Returns a pointer to an array's first element.
+   *
+   * @param array an array that is not empty; the caller keeps it alive
+   * @return the pointer
+   */
+  public static Pointer pointer(INDArray array) {
+    BytePointer start = new BytePointer(array.data().pointer());
+    return start.getPointer(BytePointer.class, array.offset() * array.dataType().width());
   }
 }

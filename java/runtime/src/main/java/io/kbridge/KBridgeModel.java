@@ -1,0 +1,308 @@
+package io.kbridge;
+
+import io.kbridge.bundle.Bundle;
+import io.kbridge.bundle.Golden;
+import io.kbridge.graph.GraphOutput;
+import io.kbridge.graph.LayerOutput;
+import io.kbridge.graph.ModelGraph;
+import io.kbridge.plan.Plan;
+import io.kbridge.plan.PlanCache;
+import io.kbridge.plan.PlanCompiler;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Function;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * A model, loaded and ready. Made by {@link KBridge#load}.
+ *
+ * <p>Thread safe: any number of threads may predict at once, over shared weights. {@link #close()} waits for them; after it, every method but
+ * close() throws {@link IllegalStateException}.
+ */
+public final class KBridgeModel implements AutoCloseable {
+  private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private final LoadOptions options;
+  private State state;
+
+  KBridgeModel(Bundle bundle, LoadOptions options) {
+    this.options = options;
+    this.state = new State(bundle, options);
+  }
+
+  /**
+   * Returns the model's name.
+   *
+   * @return the name Keras gave it
+   */
+  public String name() {
+    return read(s -> s.graph.name());
+  }
+
+  /**
+   * Returns the file the model was loaded from.
+   *
+   * @return its path
+   */
+  public Path file() {
+    return read(s -> s.bundle.file());
+  }
+
+  /**
+   * Returns the options the model was loaded with.
+   *
+   * @return the options
+   */
+  public LoadOptions options() {
+    return read(s -> options);
+  }
+
+  /**
+   * Returns the inputs.
+   *
+   * @return the inputs by name, in the order Keras flattens them
+   */
+  public Map<String, TensorInfo> inputs() {
+    return read(s -> s.inputs);
+  }
+
+  /**
+   * Returns the outputs.
+   *
+   * @return the outputs by name, in the order Keras flattens them
+   */
+  public Map<String, TensorInfo> outputs() {
+    return read(s -> s.outputs);
+  }
+
+  /**
+   * Returns how the flat list of inputs nests in Keras, as the bundle has it: {@code "*"} is one tensor, a list is a list, an object is a dict, a
+   * number an index in the flat list.
+   *
+   * @return JSON
+   */
+  public String inputStructure() {
+    return read(s -> s.graph.spec().get("input_structure").toString());
+  }
+
+  /**
+   * Returns how the flat list of outputs nests in Keras; see {@link #inputStructure()}.
+   *
+   * @return JSON
+   */
+  public String outputStructure() {
+    return read(s -> s.graph.spec().get("output_structure").toString());
+  }
+
+  /**
+   * Returns every layer with its complete Keras config, as the bundle has it.
+   *
+   * @return JSON
+   */
+  public String layers() {
+    return read(s -> s.graph.spec().get("layers").toString());
+  }
+
+  /**
+   * Returns what {@code compile()} was given, as the bundle has it.
+   *
+   * @return JSON
+   */
+  public String training() {
+    return read(s -> s.bundle.training().toString());
+  }
+
+  /**
+   * Returns where the model came from, as the bundle has it.
+   *
+   * @return JSON
+   */
+  public String provenance() {
+    return read(s -> s.bundle.provenance().toString());
+  }
+
+  /**
+   * Returns which values each call of each Keras layer gave, for {@link #values}.
+   *
+   * @return the calls, in the order they run
+   */
+  public List<LayerOutput> layerOutputs() {
+    return read(s -> s.graph.layerOutputs());
+  }
+
+  /**
+   * Computes the outputs.
+   *
+   * @param inputs the inputs by name; optional ones may be left out; not changed
+   * @return the outputs by name, in arrays of their own
+   * @throws KBridgeException INVALID_INPUT if the inputs do not fit the model, OUT_OF_MEMORY, or INTERNAL
+   * @throws IllegalStateException if the model is closed
+   */
+  public Map<String, INDArray> predict(Map<String, INDArray> inputs) {
+    return read(s -> s.predict(InputCheck.check(s.inputs, inputs)));
+  }
+
+  /**
+   * Computes the output of a model that has one input and one output.
+   *
+   * @param input the input; not changed
+   * @return the output, in an array of its own
+   * @throws KBridgeException INVALID_INPUT if the input does not fit, or the model has several inputs or outputs
+   * @throws IllegalStateException if the model is closed
+   */
+  public INDArray predict(INDArray input) {
+    return read(s -> s.predictSingle(input));
+  }
+
+  /**
+   * Computes values from inside the graph. A plan is made for this one call, so it is slower than {@link #predict(Map)}.
+   *
+   * @param inputs the inputs by name
+   * @param valueNames names of graph values, such as those of {@link #layerOutputs()}
+   * @return the values by name, in the order asked for, in arrays of their own
+   * @throws KBridgeException INVALID_INPUT if the inputs do not fit or a value is unknown
+   * @throws IllegalStateException if the model is closed
+   */
+  public Map<String, INDArray> values(Map<String, INDArray> inputs, Collection<String> valueNames) {
+    return read(s -> s.values(InputCheck.check(s.inputs, inputs), new LinkedHashSet<>(valueNames)));
+  }
+
+  /**
+   * Runs the golden samples in the bundle and compares the outputs with what native Keras gave.
+   *
+   * @return the comparison; {@link SelfTestReport#orThrow()} makes an error of one that failed
+   * @throws KBridgeException BUNDLE_FORMAT if the bundle has no golden samples
+   * @throws IllegalStateException if the model is closed
+   */
+  public SelfTestReport selfTest() {
+    return read(State::selfTest);
+  }
+
+  /** Gives the model's memory back, once predictions that are running have ended. Closing again does nothing. */
+  @Override
+  public void close() {
+    lock.writeLock().lock();
+    try {
+      if (state != null) {
+        state.close();
+        state = null;
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  private <T> T read(Function<State, T> reader) {
+    lock.readLock().lock();
+    try {
+      return reader.apply(checkOpen());
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  private State checkOpen() {
+    if (state == null) {
+      throw new IllegalStateException("Expected an open model. Received: a call after close(). Load the model again.");
+    }
+    return state;
+  }
+
+  /** What an open model holds. */
+  private static final class State {
+    private final Bundle bundle;
+    private final ModelGraph graph;
+    private final PlanCompiler compiler;
+    private final PlanCache plans;
+    private final Map<String, TensorInfo> inputs;
+    private final Map<String, TensorInfo> outputs;
+
+    State(Bundle bundle, LoadOptions options) {
+      this.bundle = bundle;
+      this.graph = bundle.graph();
+      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry());
+      Set<String> wanted = new LinkedHashSet<>();
+      graph.outputs().forEach(output -> wanted.add(output.value()));
+      this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());
+      Map<String, TensorInfo> in = new LinkedHashMap<>();
+      graph.inputs().forEach(input -> in.put(input.value().name(), new TensorInfo(input.value(), input.optional())));
+      Map<String, TensorInfo> out = new LinkedHashMap<>();
+      graph.outputs().forEach(output -> out.put(output.declared().name(), new TensorInfo(output.declared(), false)));
+      this.inputs = Collections.unmodifiableMap(in);
+      this.outputs = Collections.unmodifiableMap(out);
+    }
+
+    Map<String, INDArray> predict(Map<String, INDArray> given) {
+      Map<String, INDArray> values = plans.run(given);
+      Map<String, INDArray> results = new LinkedHashMap<>();
+      Set<String> used = new LinkedHashSet<>();
+      for (GraphOutput output : graph.outputs()) {
+        INDArray value = values.get(output.value());
+        // NB: two outputs that are one value still are two arrays: a caller may change one of them.
+        results.put(output.declared().name(), used.add(output.value()) ? value : value.dup('c'));
+      }
+      return results;
+    }
+
+    INDArray predictSingle(INDArray input) {
+      if (inputs.size() != 1 || outputs.size() != 1) {
+        throw new KBridgeException(
+            ErrorCode.INVALID_INPUT,
+            "Expected a model with one input and one output. Received: inputs " + inputs.keySet() + " and outputs "
+                + outputs.keySet() + ". Call predict(Map) with each input by its name.");
+      }
+      String name = inputs.keySet().iterator().next();
+      return predict(InputCheck.check(inputs, Map.of(name, input))).values().iterator().next();
+    }
+
+    Map<String, INDArray> values(Map<String, INDArray> given, Set<String> names) {
+      Set<String> unknown = new TreeSet<>(names);
+      unknown.removeAll(graph.values().keySet());
+      if (!unknown.isEmpty()) {
+        throw new KBridgeException(
+            ErrorCode.INVALID_INPUT,
+            "Expected names of values in the graph of '" + graph.name() + "' (" + graph.values().size() + " values). Received: "
+                + unknown + ". layerOutputs() lists those of each layer.");
+      }
+      try (Plan plan = compiler.compile(PlanCache.shapes(given), names)) {
+        return plan.run(given);
+      }
+    }
+
+    SelfTestReport selfTest() {
+      Golden golden = bundle.golden();
+      if (golden == null) {
+        throw new KBridgeException(
+            ErrorCode.BUNDLE_FORMAT,
+            "Expected golden samples in '" + bundle.file() + "'. Received: a bundle without them. Export the model again, with a sample.");
+      }
+      Map<String, INDArray> actual = predict(InputCheck.check(inputs, golden.inputs()));
+      List<SelfTestReport.Output> compared = new ArrayList<>();
+      golden.outputs().forEach((name, expected) -> compared.add(compare(name, actual.get(name), expected, golden)));
+      return new SelfTestReport(compared, golden.rtol(), golden.atol());
+    }
+
+    private static SelfTestReport.Output compare(String name, INDArray actual, INDArray expected, Golden golden) {
+      if (!Arrays.equals(actual.shape(), expected.shape())) {
+        return new SelfTestReport.Output(
+            name, expected.length(), expected.length(), Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY);
+      }
+      return Comparison.compare(name, actual, expected, golden.rtol(), golden.atol());
+    }
+
+    void close() {
+      plans.close();
+      compiler.close();
+    }
+  }
+}

@@ -1,0 +1,209 @@
+package io.kbridge;
+
+import io.kbridge.plan.OpRegistry;
+import java.util.Objects;
+
+/** How a model is loaded and run. Immutable; made with {@link #builder()}. */
+public final class LoadOptions {
+  private final String engine;
+  private final String device;
+  private final int threads;
+  private final boolean verifyDigests;
+  private final int planCacheSize;
+  private final int concurrency;
+  private final OpRegistry registry;
+
+  private LoadOptions(Builder builder) {
+    this.engine = builder.engine;
+    this.device = builder.device;
+    this.threads = builder.threads;
+    this.verifyDigests = builder.verifyDigests;
+    this.planCacheSize = builder.planCacheSize;
+    this.concurrency = builder.concurrency;
+    this.registry = builder.registry;
+  }
+
+  /**
+   * Returns the options a model is loaded with unless others are given.
+   *
+   * @return the defaults
+   */
+  public static LoadOptions defaults() {
+    return builder().build();
+  }
+
+  /**
+   * Starts on other options.
+   *
+   * @return a builder that holds the defaults
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Returns which kind of steps plans are made of.
+   *
+   * @return {@code auto} or {@code nd4j}
+   */
+  public String engine() {
+    return engine;
+  }
+
+  /**
+   * Returns what computes.
+   *
+   * @return {@code auto}, {@code cpu} or {@code gpu}
+   */
+  public String device() {
+    return device;
+  }
+
+  /**
+   * Returns how many threads one operation may use.
+   *
+   * @return the count; 0 leaves ND4J's setting as it is
+   */
+  public int threads() {
+    return threads;
+  }
+
+  /**
+   * Tells whether weights and constants are compared with their digests.
+   *
+   * @return true if they are
+   */
+  public boolean verifyDigests() {
+    return verifyDigests;
+  }
+
+  /**
+   * Returns for how many sets of input shapes plans are kept.
+   *
+   * @return the count
+   */
+  public int planCacheSize() {
+    return planCacheSize;
+  }
+
+  /**
+   * Returns how many predictions may run at once; more wait their turn.
+   *
+   * @return the count
+   */
+  public int concurrency() {
+    return concurrency;
+  }
+
+  OpRegistry registry() {
+    return registry == null ? OpRegistry.load() : registry;
+  }
+
+  /** Collects options. */
+  public static final class Builder {
+    private String engine = "auto";
+    private String device = "auto";
+    private int threads;
+    private boolean verifyDigests = true;
+    private int planCacheSize = 16;
+    private int concurrency = Runtime.getRuntime().availableProcessors();
+    private OpRegistry registry;
+
+    private Builder() {}
+
+    /**
+     * Chooses which kind of steps plans are made of.
+     *
+     * @param value {@code auto} (the default) or {@code nd4j}
+     * @return this
+     */
+    public Builder engine(String value) {
+      engine = Objects.requireNonNull(value, "engine");
+      return this;
+    }
+
+    /**
+     * Chooses what computes.
+     *
+     * @param value {@code auto} (the default), {@code cpu} or {@code gpu}
+     * @return this
+     */
+    public Builder device(String value) {
+      device = Objects.requireNonNull(value, "device");
+      return this;
+    }
+
+    /**
+     * Limits the threads of one operation. ND4J has one such setting for the whole process: the model loaded last decides.
+     *
+     * @param value the count; 0 (the default) leaves the setting as it is
+     * @return this
+     */
+    public Builder threads(int value) {
+      threads = atLeast(0, "threads", value);
+      return this;
+    }
+
+    /**
+     * Chooses whether weights and constants are compared with their digests.
+     *
+     * @param value true (the default) to compare; false only for files that were checked already
+     * @return this
+     */
+    public Builder verifyDigests(boolean value) {
+      verifyDigests = value;
+      return this;
+    }
+
+    /**
+     * Chooses for how many sets of input shapes plans are kept.
+     *
+     * @param value the count, 16 by default
+     * @return this
+     */
+    public Builder planCacheSize(int value) {
+      planCacheSize = atLeast(1, "planCacheSize", value);
+      return this;
+    }
+
+    /**
+     * Chooses how many predictions may run at once; each has memory of its own.
+     *
+     * @param value the count, by default the number of processors
+     * @return this
+     */
+    public Builder concurrency(int value) {
+      concurrency = atLeast(1, "concurrency", value);
+      return this;
+    }
+
+    /**
+     * Chooses the ops models are compiled with.
+     *
+     * @param value the ops; by default all families on the class path
+     * @return this
+     */
+    public Builder registry(OpRegistry value) {
+      registry = Objects.requireNonNull(value, "registry");
+      return this;
+    }
+
+    /**
+     * Makes the options.
+     *
+     * @return the options
+     */
+    public LoadOptions build() {
+      return new LoadOptions(this);
+    }
+
+    private static int atLeast(int least, String name, int value) {
+      if (value < least) {
+        throw new KBridgeException(
+            ErrorCode.INVALID_INPUT,
+            "Expected option " + name + " to be at least " + least + ". Received: " + value + ". Give a larger number.");
+      }
+      return value;
+    }
+  }
+}

@@ -1,0 +1,132 @@
+package io.kbridge.plan;
+
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * The memory of one plan: native memory taken from the system in slabs, handed out in blocks, and handed out again once a block is
+ * released. Blocks are given at compile time and stay where they are, so steps may keep pointers to them. Not thread safe.
+ */
+final class Arena implements AutoCloseable {
+  // NB: a cache line, and the widest vector register.
+  private static final long ALIGNMENT = 64;
+  private static final long SMALLEST_SLAB = 1L << 20;
+
+  private final List<Slab> slabs = new ArrayList<>();
+
+  /** Gives a block that nothing else uses; it has one reference. */
+  Block allocate(long bytes) {
+    long size = Math.max(ALIGNMENT, roundUp(bytes));
+    Slab best = null;
+    Map.Entry<Long, Long> gap = null;
+    for (Slab slab : slabs) {
+      for (Map.Entry<Long, Long> free : slab.free.entrySet()) {
+        if (free.getValue() >= size && (gap == null || free.getValue() < gap.getValue())) {
+          best = slab;
+          gap = free;
+        }
+      }
+    }
+    if (best == null) {
+      best = new Slab(Math.max(size, SMALLEST_SLAB));
+      slabs.add(best);
+      gap = best.free.firstEntry();
+    }
+    long offset = gap.getKey();
+    long left = gap.getValue() - size;
+    best.free.remove(offset);
+    if (left > 0) {
+      best.free.put(offset + size, left);
+    }
+    return new Block(best, offset, size);
+  }
+
+  /** Returns how much memory has been taken from the system. */
+  long bytes() {
+    return slabs.stream().mapToLong(slab -> slab.size).sum();
+  }
+
+  /** Gives all memory back to the system; no array over it may be used again. */
+  @Override
+  public void close() {
+    slabs.forEach(slab -> slab.memory.deallocate());
+    slabs.clear();
+  }
+
+  private static long roundUp(long bytes) {
+    return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  /** A piece of the arena with a count of who still needs it. */
+  static final class Block {
+    private final Slab slab;
+    private final long offset;
+    private final long size;
+    private int references = 1;
+
+    Block(Slab slab, long offset, long size) {
+      this.slab = slab;
+      this.offset = offset;
+      this.size = size;
+    }
+
+    Pointer pointer() {
+      return slab.at(offset);
+    }
+
+    void retain() {
+      references++;
+    }
+
+    void release() {
+      if (--references == 0) {
+        slab.giveBack(offset, size);
+      }
+    }
+  }
+
+  private static final class Slab {
+    private final BytePointer memory;
+    private final long start;
+    private final long size;
+    private final TreeMap<Long, Long> free = new TreeMap<>();
+
+    Slab(long size) {
+      this.size = size;
+      try {
+        memory = new BytePointer(size + ALIGNMENT);
+      } catch (OutOfMemoryError e) {
+        throw new KBridgeException(
+            ErrorCode.OUT_OF_MEMORY,
+            "Expected " + size + " bytes of native memory for the arrays of a plan. Received: " + e.getMessage()
+                + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
+            e);
+      }
+      start = (ALIGNMENT - memory.address() % ALIGNMENT) % ALIGNMENT;
+      free.put(0L, size);
+    }
+
+    Pointer at(long offset) {
+      return memory.getPointer(BytePointer.class, start + offset);
+    }
+
+    /** Takes a range back and joins it with free neighbours. */
+    void giveBack(long offset, long bytes) {
+      long from = offset;
+      long count = bytes;
+      Map.Entry<Long, Long> before = free.lowerEntry(offset);
+      if (before != null && before.getKey() + before.getValue() == offset) {
+        from = before.getKey();
+        count += before.getValue();
+      }
+      Long after = free.remove(offset + bytes);
+      free.put(from, count + (after == null ? 0 : after));
+    }
+  }
+}

@@ -1,0 +1,52 @@
+package io.kbridge.plan;
+
+import io.kbridge.graph.Dims;
+import io.kbridge.graph.GraphNode;
+import java.util.HashMap;
+import java.util.Map;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** What is the same in every call: weights, constants, and nodes computed from those alone. Shared by all plans of a model. */
+final class Constants implements AutoCloseable {
+  private final Map<String, Value> values = new HashMap<>();
+  private final Arena arena = new Arena();
+
+  Constants(Map<String, INDArray> arrays) {
+    arrays.forEach((name, array) -> values.put(name, new Value(array, null, true)));
+  }
+
+  Map<String, Value> values() {
+    return values;
+  }
+
+  /** Tells whether a node depends on nothing that changes; the nodes it reads have been offered to {@link #fold} before. */
+  boolean isConstant(GraphNode node) {
+    return Dims.references(node.attrs().json()).isEmpty()
+        && node.inputs().stream().allMatch(input -> input == null || values.containsKey(input));
+  }
+
+  /** Computes a constant node, unless that has been done. */
+  void fold(GraphNode node, OpMapping mapping) {
+    if (values.containsKey(node.outputs().get(0).name())) {
+      return;
+    }
+    NodeContext context = new NodeContext(node, values, arena, true);
+    Step step = context.compile(mapping);
+    if (step != null) {
+      try {
+        step.run();
+      } catch (RuntimeException e) {
+        throw context.failed("to run", e);
+      }
+    }
+    for (int i = 0; i < node.outputs().size(); i++) {
+      // NB: without its block, so that no plan gives the memory back after its own last reader.
+      values.put(node.outputs().get(i).name(), new Value(context.output(i).array(), null, true));
+    }
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,109 @@
+package io.kbridge.plan;
+
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.Pointer;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * A graph compiled for one set of input shapes. Not reentrant: one thread at a time, so models keep a pool of plans. Shares weights with
+ * other plans, owns all other memory.
+ */
+public final class Plan implements AutoCloseable {
+  private final Map<String, INDArray> inputs;
+  private final Map<String, INDArray> outputs;
+  private final Step[] steps;
+  private final NodeContext[] contexts;
+  private final Arena arena;
+
+  Plan(
+      Map<String, INDArray> inputs,
+      Map<String, INDArray> outputs,
+      List<Step> steps,
+      List<NodeContext> contexts,
+      Arena arena) {
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.steps = steps.toArray(new Step[0]);
+    this.contexts = contexts.toArray(new NodeContext[0]);
+    this.arena = arena;
+  }
+
+  /**
+   * Runs the plan.
+   *
+   * @param given the inputs by name, of the shapes and types the plan was compiled for; not changed
+   * @return the values the plan was compiled for, by name, in arrays of their own
+   */
+  public Map<String, INDArray> run(Map<String, INDArray> given) {
+    inputs.forEach((name, array) -> copy(given.get(name), array));
+    int at = 0;
+    try {
+      for (; at < steps.length; at++) {
+        steps[at].run();
+      }
+    } catch (KBridgeException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw contexts[at].failed("to run", e);
+    } catch (OutOfMemoryError e) {
+      throw new KBridgeException(
+          ErrorCode.OUT_OF_MEMORY,
+          "Expected memory to run " + contexts[at].node() + ". Received: " + e.getMessage()
+              + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
+          e);
+    }
+    Map<String, INDArray> results = new LinkedHashMap<>();
+    outputs.forEach((name, array) -> results.put(name, fresh(array)));
+    return results;
+  }
+
+  /**
+   * Returns how many steps the plan has.
+   *
+   * @return the count
+   */
+  public int stepCount() {
+    return steps.length;
+  }
+
+  /**
+   * Returns how much native memory the plan owns.
+   *
+   * @return bytes
+   */
+  public long arenaBytes() {
+    return arena.bytes();
+  }
+
+  /** Gives the plan's memory back. The plan must not run again; closing again does nothing. */
+  @Override
+  public void close() {
+    arena.close();
+  }
+
+  private static INDArray fresh(INDArray array) {
+    if (array.isEmpty()) {
+      return NativeArrays.empty(array.dataType(), array.shape());
+    }
+    // NB: detached, so that a workspace the caller has open does not own the result.
+    INDArray copy = Nd4j.createUninitializedDetached(array.dataType(), 'c', array.shape());
+    copyMemory(array, copy);
+    return copy;
+  }
+
+  private static void copy(INDArray from, INDArray to) {
+    if (!to.isEmpty()) {
+      copyMemory(NativeArrays.isDense(from) ? from : from.dup('c'), to);
+    }
+  }
+
+  private static void copyMemory(INDArray from, INDArray to) {
+    Pointer.memcpy(
+        NativeArrays.pointer(to), NativeArrays.pointer(from), from.length() * from.dataType().width());
+  }
+}

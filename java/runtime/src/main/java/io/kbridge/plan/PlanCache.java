@@ -1,0 +1,125 @@
+package io.kbridge.plan;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Semaphore;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * Keeps plans for the input shapes used last, as many of each as run at once. Threads beyond the limit wait their turn: more plans than cores
+ * cost memory and give nothing. Thread safe.
+ */
+public final class PlanCache implements AutoCloseable {
+  private final PlanCompiler compiler;
+  private final List<String> wanted;
+  private final int signatures;
+  private final Semaphore running;
+  // NB: in the order of last use, so the first one is the one to drop.
+  private final LinkedHashMap<Object, Deque<Plan>> idle = new LinkedHashMap<>(16, 0.75f, true);
+  private boolean closed;
+
+  /**
+   * Makes an empty cache.
+   *
+   * @param compiler makes the plans
+   * @param wanted names of the values each plan gives
+   * @param signatures for how many sets of input shapes plans are kept
+   * @param concurrency how many plans may run at once
+   */
+  public PlanCache(PlanCompiler compiler, Collection<String> wanted, int signatures, int concurrency) {
+    this.compiler = compiler;
+    this.wanted = new ArrayList<>(wanted);
+    this.signatures = signatures;
+    this.running = new Semaphore(concurrency, true);
+  }
+
+  /**
+   * Runs a plan for the shapes of some inputs; compiles one if none is free.
+   *
+   * @param inputs the inputs by name
+   * @return the wanted values by name
+   */
+  public Map<String, INDArray> run(Map<String, INDArray> inputs) {
+    Object signature = signature(inputs);
+    running.acquireUninterruptibly();
+    try {
+      Plan plan = take(signature);
+      if (plan == null) {
+        plan = compiler.compile(shapes(inputs), wanted);
+      }
+      boolean kept = false;
+      try {
+        Map<String, INDArray> results = plan.run(inputs);
+        kept = giveBack(signature, plan);
+        return results;
+      } finally {
+        if (!kept) {
+          plan.close();
+        }
+      }
+    } finally {
+      running.release();
+    }
+  }
+
+  /**
+   * Returns for how many sets of input shapes plans are kept now.
+   *
+   * @return the count
+   */
+  public synchronized int size() {
+    return idle.size();
+  }
+
+  /** Drops all plans; those still running are dropped when they end. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    idle.values().forEach(plans -> plans.forEach(Plan::close));
+    idle.clear();
+  }
+
+  /**
+   * Returns the shapes of some inputs.
+   *
+   * @param inputs the inputs by name
+   * @return their shapes by name
+   */
+  public static Map<String, long[]> shapes(Map<String, INDArray> inputs) {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    inputs.forEach((name, array) -> shapes.put(name, array.shape()));
+    return shapes;
+  }
+
+  private static Object signature(Map<String, INDArray> inputs) {
+    Map<String, List<Long>> signature = new LinkedHashMap<>();
+    shapes(inputs).forEach((name, shape) -> signature.put(name, LongStream.of(shape).boxed().collect(Collectors.toList())));
+    return signature;
+  }
+
+  private synchronized Plan take(Object signature) {
+    Deque<Plan> plans = idle.get(signature);
+    return plans == null ? null : plans.pollLast();
+  }
+
+  private synchronized boolean giveBack(Object signature, Plan plan) {
+    if (closed) {
+      return false;
+    }
+    idle.computeIfAbsent(signature, key -> new ArrayDeque<>()).addLast(plan);
+    Iterator<Deque<Plan>> oldest = idle.values().iterator();
+    while (idle.size() > signatures) {
+      oldest.next().forEach(Plan::close);
+      oldest.remove();
+    }
+    return true;
+  }
+}
