@@ -29,7 +29,7 @@ class Build(NamedTuple):
 # AVX-512, ms (oneDNN build / plain build): conv2d NHWC 3x3 56x56x64 0.60 / 6.2, 1x1 56x56x64->256
 # 0.4 / 2.0, 7x7 stride 2 224x224x3 0.6 / 6.2; depthwise 3x3 112x112x64 0.14 / 18; matmul 512^3
 # 0.6-1.1 / 1.3, 1x2048x1000 0.09-0.20 / 0.34; max pooling 0.08 / 0.47. oneDNN picks its kernels at
-# run time: its avx512 and avx2 builds were level, its plain one at most 1.6 times slower. The builds
+# run time: its avx512 and avx2 builds were level, its plain one up to 1.6 times slower. The builds
 # without oneDNN are only used when asked for.
 BUILDS = (
     Build("linux-x86_64-onednn-avx512", _AVX512),

@@ -180,9 +180,10 @@ def resolve(
     stamps = _Stamps()
     missing = [a for a in wanted if not stamps.verified(a, a.path(repository))]
     if missing:
+        _LOG.info("to download to %s: %s", repository, [a.coordinate for a in missing])
         offline = offline or os.environ.get("KBRIDGE_OFFLINE", "") not in ("", "0")
         failed = (
-            dict.fromkeys(missing, "not there, and downloading was not allowed")
+            {a: f"{_state(a, repository)}, and downloading was not allowed" for a in missing}
             if offline
             else _download_all(missing, repository, progress is not False)
         )
@@ -192,6 +193,10 @@ def resolve(
             stamps.add(artifact, artifact.path(repository))
     stamps.save()
     return [a.path(repository) for a in wanted]
+
+
+def _state(artifact: Artifact, repository: Path) -> str:
+    return "damaged" if artifact.path(repository).is_file() else "missing"
 
 
 def _missing_message(failed: dict[Artifact, str], repository: Path) -> str:
@@ -357,8 +362,11 @@ def main() -> None:
     if "native" in names:
         native = f"native:{cpu.native_choice().classifier}"
         wanted += [a for a in artifacts() if a.set == native]
-    for path in resolve(wanted):
-        print(path)
+    try:
+        paths = resolve(wanted)
+    except JarsNotFoundError as error:
+        raise SystemExit(str(error)) from error
+    print("\n".join(map(str, paths)))
 
 
 if __name__ == "__main__":
