@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import keras
@@ -14,28 +13,7 @@ import numpy as np
 from kbridge import errors
 from kbridge.export.scopes import layer_calls
 from kbridge.jvm.structures import Structure
-
-LayerCall = tuple[str, int]
-"""A layer's scope and the index of its call."""
-
-
-@dataclass
-class Recording:
-    """One eager run of the native model.
-
-    Attributes:
-        outputs: The model's outputs, in the order Keras flattens them.
-        structure: How the outputs nest, as a bundle's `output_structure` says it.
-        calls: Every layer call that gave tensors, in execution order.
-        layers: Flat outputs of the recorded layer calls.
-        logits: What the asked layers gave their activation function.
-    """
-
-    outputs: list[np.ndarray] = field(default_factory=list)
-    structure: Structure = "*"
-    calls: list[LayerCall] = field(default_factory=list)
-    layers: dict[LayerCall, list[np.ndarray]] = field(default_factory=dict)
-    logits: dict[LayerCall, np.ndarray] = field(default_factory=dict)
+from kbridge.parity.recording import LayerCall, Recording
 
 
 def record(

@@ -44,7 +44,9 @@ def sample_inputs(
     rng = np.random.default_rng(seed)
     limits = _lookup_limits(spec)
     return [
-        _draw(rng, _shape(described, (sizes or {}).get(described["name"]), batch), described, limits)
+        _draw(
+            rng, _shape(described, (sizes or {}).get(described["name"]), batch), described, limits
+        )
         for described in spec["inputs"]
     ]
 

@@ -112,7 +112,6 @@ def test_dict_inputs_and_outputs():
     ("outputs", "structure"),
     [
         (lambda a: a * 2, "*"),
-        (lambda a: [a * 2], [0]),
         (lambda a: (a, {"z": a * 2, "y": [a * 3]}), [0, {"y": [1], "z": 2}]),
     ],
 )

@@ -1,0 +1,154 @@
+"""`kbridge.check`: native Keras and the JVM on the same inputs, compared layer by layer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kbridge import errors
+from kbridge.parity.case import Case
+from kbridge.parity.compare import Tolerance
+from kbridge.parity.comparison import ModelComparison, compare_batch
+from kbridge.parity.report import ParityReport
+
+Progress = Callable[[str], None]
+
+
+def check(
+    model_or_path: Any,
+    x: Any = None,
+    y: Any = None,
+    steps: int = 0,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    engine: str = "auto",
+    isolated: bool = False,
+    *,
+    bundle: str | os.PathLike | None = None,
+    allow_nan: bool = False,
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Runs a model natively and in the JVM on the same inputs and compares every number.
+
+    All outputs are compared, what feeds a final softmax or sigmoid, and each layer's output by
+    scope: count, names, dtype, shape, NaN and Inf, value. Nothing stops at the first difference.
+
+    Args:
+        model_or_path: A live Keras model, or a file that `kbridge.export` takes.
+        x: Inputs as Keras takes them; three samples of seeded random ones by default.
+        y: Targets, for training parity; see `steps`.
+        steps: Number of training steps to compare. This version compares inference only.
+        rtol: Tolerance relative to native Keras's value.
+        atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element.
+        engine: The JVM's engine; see `kbridge.load`.
+        isolated: Whether each side runs in a process of its own. (Of a live model, native Keras
+            stays in this one.)
+        bundle: A bundle to check against the model; by default the model is exported for it.
+        allow_nan: Whether NaN and Inf in native Keras's answer are accepted where the JVM gives
+            the same. Otherwise they fail the check.
+        batch_size: Most samples to run at once.
+        seed: Seed of random inputs.
+        progress: Called with a few words on what is being done.
+
+    Returns:
+        The report; `ParityReport.ok` says whether everything agrees.
+
+    Raises:
+        UnsupportedModelError: The model cannot be exported.
+        InvalidInputError: The inputs do not fit the model.
+        OptionError: An argument has a value that it cannot have.
+
+    Example:
+        >>> report = kbridge.check(model)
+        >>> print(report)
+        >>> report.to_html("parity.html")
+    """
+    tolerance = _checked(y, steps, rtol, atol, allow_nan, batch_size)
+    say = progress or (lambda text: None)
+    if isolated:
+        from kbridge.parity.isolated import check_isolated
+
+        return check_isolated(model_or_path, bundle, x, engine, tolerance, batch_size, seed, say)
+    from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
+
+    say("opening the model")
+    model = live_model(model_or_path)
+    if bundle is None:
+        say("exporting")
+    with bundle_for(model, bundle, x) as path:
+        case, native = open_case(model, path, x, batch_size, seed)
+        say("loading the bundle in the JVM")
+        with JvmSide(case, engine) as jvm:
+            return _compare(case, native, jvm, engine, tolerance, say)
+
+
+def _checked(
+    y: Any, steps: int, rtol: float, atol: float, allow_nan: bool, batch_size: int
+) -> Tolerance:
+    if steps or y is not None:
+        received = f"steps={steps}" if steps else "y=..."
+        raise errors.OptionError(
+            f"Expected steps=0 and no y. Received: {received}. Training steps cannot be compared "
+            "by this version of kbridge; check the inference: kbridge.check(model, x)."
+        )
+    if batch_size < 1:
+        raise errors.OptionError(f"Expected batch_size >= 1. Received: {batch_size!r}.")
+    try:
+        return Tolerance(rtol, atol, allow_nan)
+    except ValueError as e:
+        raise errors.OptionError(str(e)) from e
+
+
+def _compare(
+    case: Case, native: Any, jvm: Any, engine: str, tolerance: Tolerance, say: Progress
+) -> ParityReport:
+    comparison = ModelComparison()
+    clock = _Clock()
+    for number, batch in enumerate(case.batches, 1):
+        which = f" (batch {number} of {len(case.batches)})" if len(case.batches) > 1 else ""
+        say(f"running native Keras{which}")
+        recording = clock.time("native", native.record, batch)
+        say(f"running the JVM{which}")
+        outputs = clock.time("jvm", jvm.outputs, batch)
+        say(f"comparing layers{which}")
+        values = lambda group, names, batch=batch: jvm.values(batch, names)  # noqa: E731
+        comparison.merge(compare_batch(case.spec, recording, outputs, values, tolerance))
+    return make_report(case, comparison, engine, tolerance, clock.seconds)
+
+
+def make_report(
+    case: Case,
+    comparison: ModelComparison,
+    engine: str,
+    tolerance: Tolerance,
+    seconds: dict[str, float],
+) -> ParityReport:
+    """Returns the report of finished comparisons."""
+    from kbridge.doctor import environment
+
+    return ParityReport(
+        model_name=case.spec["name"],
+        tolerance=tolerance,
+        comparison=comparison,
+        samples=case.samples,
+        generated=case.generated,
+        engine=engine,
+        environment=environment(case.provenance),
+        seconds=seconds,
+    )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, run: Callable[..., Any], *args: Any) -> Any:
+        started = time.perf_counter()
+        result = run(*args)
+        spent = time.perf_counter() - started
+        self.seconds[name] = self.seconds.get(name, 0.0) + spent
+        return result

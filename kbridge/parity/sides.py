@@ -1,0 +1,117 @@
+"""The two sides of a check in this process: native Keras, and the JVM."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kbridge.jvm.structures import flatten, pack
+from kbridge.parity.case import Case, Flat, read_case
+from kbridge.parity.comparison import wanted_calls, wanted_taps
+from kbridge.parity.recording import Recording
+
+
+class NativeSide:
+    """Runs the live Keras model.
+
+    Args:
+        model: The model.
+        spec: The spec of the bundle it is compared with.
+    """
+
+    def __init__(self, model: Any, spec: dict[str, Any]):
+        self._model = model
+        self._structure = spec["input_structure"]
+        self._calls = wanted_calls(spec)
+        self._taps = wanted_taps(spec)
+
+    def record(self, inputs: Flat) -> Recording:
+        """Returns what the model and its layers give for one batch."""
+        from kbridge.parity.reference import record
+
+        packed = pack(self._structure, inputs)
+        return record(self._model, packed, self._calls.__contains__, self._taps)
+
+
+class JvmSide:
+    """Runs a bundle in the JVM of this process; a context manager.
+
+    Args:
+        case: What is checked.
+        engine: See `kbridge.load`.
+    """
+
+    def __init__(self, case: Case, engine: str):
+        from kbridge.jvm.model import load
+
+        self._spec = case.spec
+        self._model = load(case.bundle, engine=engine)
+
+    def __enter__(self) -> JvmSide:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._model.close()
+
+    def outputs(self, inputs: Flat) -> list[np.ndarray]:
+        """Returns the model's flat outputs for one batch."""
+        answer = self._model.predict_on_batch(self._packed(inputs))
+        names = [output["name"] for output in self._spec["outputs"]]
+        return flatten(self._spec["output_structure"], answer, names)
+
+    def values(self, inputs: Flat, names: list[str]) -> dict[str, np.ndarray]:
+        """Returns values inside the model for one batch."""
+        given = {d["name"]: array for d, array in zip(self._spec["inputs"], inputs, strict=True)}
+        # NB: a layer that does nothing at inference (Dropout) may give the model's own input.
+        asked = [name for name in names if name not in given]
+        found = self._model.values(self._packed(inputs), asked) if asked else {}
+        return {name: given[name] if name in given else found[name] for name in names}
+
+    def _packed(self, inputs: Flat) -> Any:
+        return pack(self._spec["input_structure"], inputs)
+
+
+@contextmanager
+def bundle_for(model: Any, bundle: str | os.PathLike | None, x: Any) -> Iterator[Path]:
+    """Gives the path of a model's bundle; without one, of a temporary one that is made of it."""
+    if bundle is not None:
+        yield Path(bundle)
+        return
+    import kbridge
+
+    with tempfile.TemporaryDirectory(prefix="kbridge-check-") as folder:
+        path = Path(folder) / "model.h5"
+        kbridge.export(model, path, sample=_sample(model, x))
+        yield path
+
+
+def live_model(model_or_path: Any) -> Any:
+    """Returns a live Keras model; files are opened as `kbridge.export` opens them."""
+    from kbridge.export.sources import open_source
+
+    return open_source(model_or_path).model
+
+
+def open_case(
+    model: Any, bundle: Path, x: Any, batch_size: int, seed: int
+) -> tuple[Case, NativeSide]:
+    """Returns what is checked and its native side."""
+    case = read_case(bundle, x, batch_size, seed)
+    return case, NativeSide(model, case.spec)
+
+
+def _sample(model: Any, x: Any) -> Any:
+    """Inputs for the export, for a model that does not tell them itself."""
+    from kbridge.export.signature import functional_of
+
+    if x is None or functional_of(model) is not None:
+        return None
+    import keras
+
+    return keras.tree.map_structure(lambda array: np.asarray(array)[:2], x)
