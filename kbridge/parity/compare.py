@@ -337,6 +337,11 @@ def _find_values(result: ArrayComparison, tolerance: Tolerance, exact: bool) -> 
         Finding(
             "value",
             f"{result.name}: expected {rule}. Received: {result.outside} of {result.size} elements "
-            f"that are not, the worst at {list(index)}: {tested!r} instead of {reference!r}.",
+            f"that are not, the worst at {list(index)}: {_digits(tested)} instead of "
+            f"{_digits(reference)}.",
         )
     )
+
+
+def _digits(value: float) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else repr(value)

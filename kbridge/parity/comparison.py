@@ -188,9 +188,7 @@ def _padded(names: list[str], count: int) -> list[str]:
     return names[:count] + [f"#{i}" for i in range(len(names), count)]
 
 
-def _add_uncovered(
-    result: ModelComparison, spec: Mapping[str, Any], recording: Recording
-) -> None:
+def _add_uncovered(result: ModelComparison, spec: Mapping[str, Any], recording: Recording) -> None:
     """Accounts for native layer calls that the bundle does not tell."""
     told = wanted_calls(spec)
     scopes = {scope for scope, _ in told}

@@ -61,22 +61,23 @@ def error_plot(report: ParityReport) -> Figure:
     axes.text(
         0.005, 1.35, "tolerance", color=_BAD, fontsize=9, transform=axes.get_yaxis_transform()
     )
-    _mark_first(axes, report, heights)
+    _mark_first(axes, report)
     _style(axes, report, heights)
     return figure
 
 
-def _mark_first(axes: Axes, report: ParityReport, heights: list[float]) -> None:
+def _mark_first(axes: Axes, report: ParityReport) -> None:
     first = report.first_divergence
     if first is None:
         return
     at = next(i for i, layer in enumerate(report.layers) if layer is first)
-    left = at < len(heights) / 2
+    left = at < len(report.layers) / 2
     axes.axvline(at, color=_BAD, linewidth=0.8, alpha=0.5)
     axes.annotate(
         f"first divergence: {first.label}",
-        (at, heights[at]),
-        xytext=(10 if left else -10, 12),
+        (at, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3 if left else 3, 4),
         textcoords="offset points",
         ha="left" if left else "right",
         color=_BAD,
@@ -87,6 +88,7 @@ def _mark_first(axes: Axes, report: ParityReport, heights: list[float]) -> None:
 
 def _style(axes: Axes, report: ParityReport, heights: list[float]) -> None:
     axes.set_yscale("log")
+    axes.minorticks_off()
     axes.set_ylim(_LOWEST, max(10.0, 10 * max(heights)))
     axes.set_xlim(-0.8, len(heights) - 0.2)
     axes.set_ylabel("largest error, in tolerances", color=_INK)

@@ -55,7 +55,7 @@ def test_errors_are_measured_and_the_worst_is_named():
     assert result.worst == ((1, 1), 4.5, 4.0)
     assert kinds(result.findings) == ["value"]
     assert "2 of 4 elements" in result.findings[0].message
-    assert "the worst at [1, 1]: 4.5 instead of 4.0" in result.findings[0].message
+    assert "the worst at [1, 1]: 4.5 instead of 4." in result.findings[0].message
 
 
 def test_relative_error_of_tiny_values_is_taken_against_the_floor():

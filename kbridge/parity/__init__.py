@@ -1,0 +1,1 @@
+"""Proving that native Keras and the JVM give the same numbers."""

@@ -1,0 +1,9 @@
+"""One side of an isolated check; started by `kbridge.parity.isolated`."""
+
+import sys
+from pathlib import Path
+
+from kbridge.parity.isolated import main
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,243 @@
+"""A check whose two sides run in separate processes and meet in files.
+
+Each side has all of the memory to itself, their native libraries cannot get in each other's way,
+and a crash of one of them is told as one. Of a live model, the native side stays in the calling
+process.
+
+The folder that both sides share holds, besides the bundle::
+
+    x.npz                 the user's inputs, if there are any
+    native.json           what the native side is to do
+    case.json             what it found: the bundle and how many batches
+    inputs-B.npz          the inputs of batch B
+    native-B.npz          the recording of batch B
+    jvm.json              what the JVM side is to do: the names of the values, by batch and group
+    outputs-B.npz         the JVM's outputs of batch B
+    values-B-G.npz        the JVM's values of group G of batch B
+    error-SIDE.json       why a side gave up
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kbridge
+from kbridge import errors
+from kbridge.bundle import read_bundle
+from kbridge.jvm.structures import Structure, pack
+from kbridge.parity.case import Case, Flat
+from kbridge.parity.check import Progress, make_report
+from kbridge.parity.compare import Tolerance
+from kbridge.parity.comparison import ModelComparison, compare_batch, group_names, layer_groups
+from kbridge.parity.recording import Recording, load_arrays, save_arrays
+from kbridge.parity.report import ParityReport
+from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
+
+_TAIL_LINES = 15
+
+
+def check_isolated(
+    model_or_path: Any,
+    bundle: str | os.PathLike | None,
+    x: Any,
+    engine: str,
+    tolerance: Tolerance,
+    batch_size: int,
+    seed: int,
+    say: Progress,
+) -> ParityReport:
+    """Checks a model with each side in a process of its own; see `kbridge.check`.
+
+    Raises:
+        KBridgeError: What a side raised, or how it died.
+    """
+    with tempfile.TemporaryDirectory(prefix="kbridge-check-") as name:
+        folder = Path(name)
+        structure = _save_inputs(folder, x)
+        request = {"x": structure, "batch_size": batch_size, "seed": seed}
+        request["bundle"] = None if bundle is None else os.path.abspath(bundle)
+        seconds = {}
+        started = time.perf_counter()
+        say("running native Keras")
+        if isinstance(model_or_path, (str, os.PathLike)):
+            request["source"] = os.path.abspath(model_or_path)
+            _write(folder / "native.json", request)
+            _run_side("native", folder)
+        else:
+            _run_native(folder, model_or_path, request)
+        seconds["native"] = time.perf_counter() - started
+        case = _read_case(folder)
+        _request_values(folder, case, engine)
+        started = time.perf_counter()
+        say("running the JVM")
+        _run_side("jvm", folder)
+        seconds["jvm"] = time.perf_counter() - started
+        say("comparing layers")
+        comparison = _compare(folder, case, tolerance)
+        return make_report(case, comparison, engine, tolerance, seconds)
+
+
+def main(side: str, folder: Path) -> None:
+    """Runs one side; what ``python -m kbridge.parity`` does.
+
+    Args:
+        side: ``"native"`` or ``"jvm"``.
+        folder: The shared folder.
+    """
+    try:
+        if side == "native":
+            request = json.loads((folder / "native.json").read_text(encoding="utf-8"))
+            _run_native(folder, request["source"], request)
+        else:
+            _run_jvm(folder)
+    except errors.KBridgeError as e:
+        _write(folder / f"error-{side}.json", _error_dict(e))
+        raise SystemExit(1) from e
+
+
+def _run_native(folder: Path, source: Any, request: Mapping[str, Any]) -> None:
+    model = live_model(source)
+    x = None
+    if request["x"] is not None:
+        x = pack(request["x"], list(load_arrays(folder / "x.npz")[0].values()))
+    with bundle_for(model, request["bundle"], x) as bundle:
+        if request["bundle"] is None:
+            bundle = bundle.rename(folder / "model.h5")
+        case, native = open_case(model, bundle, x, request["batch_size"], request["seed"])
+    for number, batch in enumerate(case.batches):
+        given = {str(i): array for i, array in enumerate(batch) if array is not None}
+        save_arrays(folder / f"inputs-{number}.npz", given)
+        native.record(batch).save(folder / f"native-{number}.npz")
+    told = {"bundle": str(bundle), "batches": len(case.batches), "samples": case.samples}
+    _write(folder / "case.json", {**told, "generated": case.generated})
+
+
+def _read_case(folder: Path) -> Case:
+    told = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    with read_bundle(told["bundle"]) as bundle:
+        spec, provenance = bundle.spec, bundle.provenance
+    batches = []
+    for path in _numbered(folder, "inputs", told["batches"]):
+        given = load_arrays(path)[0]
+        batches.append([given.get(str(i)) for i in range(len(spec["inputs"]))])
+    return Case(Path(told["bundle"]), spec, provenance, batches, told["samples"], told["generated"])
+
+
+def _request_values(folder: Path, case: Case, engine: str) -> None:
+    names = []
+    for path in _numbered(folder, "native", len(case.batches)):
+        names.append(group_names(case.spec, layer_groups(case.spec, Recording.load(path))))
+    _write(folder / "jvm.json", {"engine": engine, "names": names})
+
+
+def _run_jvm(folder: Path) -> None:
+    case = _read_case(folder)
+    request = json.loads((folder / "jvm.json").read_text(encoding="utf-8"))
+    with JvmSide(case, request["engine"]) as jvm:
+        for number, batch in enumerate(case.batches):
+            outputs = dict(enumerate(jvm.outputs(batch)))
+            save_arrays(folder / f"outputs-{number}.npz", {str(i): a for i, a in outputs.items()})
+            for group, names in enumerate(request["names"][number]):
+                path = folder / f"values-{number}-{group}.npz"
+                save_arrays(path, jvm.values(batch, names))
+
+
+def _compare(folder: Path, case: Case, tolerance: Tolerance) -> ModelComparison:
+    comparison = ModelComparison()
+    for number, path in enumerate(_numbered(folder, "native", len(case.batches))):
+        outputs = list(load_arrays(folder / f"outputs-{number}.npz")[0].values())
+
+        def values(group: int, names: list[str], number: int = number) -> dict[str, np.ndarray]:
+            return load_arrays(folder / f"values-{number}-{group}.npz")[0]
+
+        recording = Recording.load(path)
+        comparison.merge(compare_batch(case.spec, recording, outputs, values, tolerance))
+    return comparison
+
+
+def _run_side(side: str, folder: Path) -> None:
+    """Runs one side in a new Python process and raises what it raised."""
+    root = str(Path(kbridge.__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "kbridge.parity", side, str(folder)],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    told = folder / f"error-{side}.json"
+    if told.is_file():
+        raise _error_of(json.loads(told.read_text(encoding="utf-8")))
+    if done.returncode:
+        raise errors.KBridgeError(_obituary(side, done.returncode, done.stdout))
+
+
+def _obituary(side: str, status: int, output: str) -> str:
+    who = {"native": "native Keras", "jvm": "the JVM"}[side]
+    how = f"ended with exit status {status}"
+    if status < 0:
+        how = f"was ended by the signal {signal.Signals(-status).name}"
+        if -status == signal.SIGKILL:
+            how += ", most often because memory ran out (a smaller batch_size needs less)"
+    tail = "\n  ".join(output.strip().splitlines()[-_TAIL_LINES:]) or "nothing"
+    return (
+        f"Expected the process that runs {who} to finish. Received: it {how}. "
+        f"The last it said:\n  {tail}\nRun the check without isolation to look into it."
+    )
+
+
+def _error_dict(e: errors.KBridgeError) -> dict[str, Any]:
+    problems = list(e.problems) if isinstance(e, errors.UnsupportedModelError) else None
+    return {"class": type(e).__name__, "message": str(e), "problems": problems}
+
+
+def _error_of(told: Mapping[str, Any]) -> errors.KBridgeError:
+    if told["problems"] is not None:
+        problems = [errors.Problem(*problem) for problem in told["problems"]]
+        return errors.UnsupportedModelError(problems)
+    kind = getattr(errors, told["class"], errors.KBridgeError)
+    return kind(told["message"])
+
+
+def _save_inputs(folder: Path, x: Any) -> Structure | None:
+    """Writes the user's inputs and returns how they nest."""
+    if x is None:
+        return None
+    flat: Flat = []
+    structure = _nest(x, flat)
+    save_arrays(folder / "x.npz", {str(i): array for i, array in enumerate(flat)})
+    return structure
+
+
+def _nest(x: Any, flat: Flat) -> Structure:
+    if isinstance(x, Mapping):
+        return {key: _nest(part, flat) for key, part in x.items()}
+    if isinstance(x, (list, tuple)) and any(getattr(part, "ndim", 0) for part in x):
+        return [_nest(part, flat) for part in x]
+    from kbridge.jvm.arrays import as_numpy
+
+    flat.append(as_numpy(x))
+    return len(flat) - 1
+
+
+def _numbered(folder: Path, name: str, count: int) -> list[Path]:
+    return [folder / f"{name}-{number}.npz" for number in range(count)]
+
+
+def _write(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document), encoding="utf-8")
