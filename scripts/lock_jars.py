@@ -109,9 +109,8 @@ def lock(direct: dict[str, list[str]], omitted: set[str]) -> list[str]:
             found = coordinate(jar)
             parts = found.split(":")
             key = ":".join(parts[:2] + parts[3:])
-            # What the runtime set has already is not listed again. The Scala compiler shares no
-            # class path with it, so there its own versions are kept.
-            if key in omitted or (found in seen and name != "scala"):
+            # What an earlier set has is not listed again.
+            if key in omitted or found in seen:
                 continue
             # NB: nd4j-native's POM brings the plain build; which build is used is our choice.
             if found in natives and name != "native":

@@ -44,7 +44,7 @@ class Artifact(NamedTuple):
         classifier: Its classifier, or an empty string.
         sha256: Digest of the jar.
         size: Bytes of the jar.
-        set: What it is for: ``runtime``, ``logging``, ``native:<classifier>``, ``test``, ``scala``.
+        set: What it is for: ``runtime``, ``logging``, ``native:<classifier>``, ``test``.
     """
 
     group: str

@@ -81,8 +81,7 @@ def test_lock_file_lists_what_is_depended_on() -> None:
 
 
 def test_lock_file_has_every_artifact_once_and_one_build_per_classifier() -> None:
-    same_class_path = [a for a in jars.artifacts() if a.set != "scala"]
-    keys = [(a.group, a.name, a.classifier) for a in same_class_path]
+    keys = [(a.group, a.name, a.classifier) for a in jars.artifacts()]
     assert len(keys) == len(set(keys))
     natives = {a.classifier for a in jars.artifacts() if a.set.startswith("native:")}
     assert natives == {b.classifier for b in cpu.BUILDS}
