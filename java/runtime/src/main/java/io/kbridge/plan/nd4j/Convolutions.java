@@ -65,6 +65,7 @@ public final class Convolutions implements OpMappings {
         .in(spatial.wide(x), spatial.wideKernel(w))
         .out(spatial.wide(z))
         .ints(Shapes.concat(spatial.arguments(window, strides, dilation), new long[] {spatial.formatFlag(), 0}))
+        .plain(Spatial.dilated(dilation))
         .add();
   }
 
@@ -115,6 +116,7 @@ public final class Convolutions implements OpMappings {
         .in(spatial.wide(x), spatial.wideKernel(w))
         .out(spatial.wide(z))
         .ints(Shapes.concat(spatial.arguments(window, strides, dilation), new long[] {spatial.formatFlag(), 0}))
+        .plain(Spatial.dilated(dilation))
         .add();
   }
 
@@ -178,6 +180,7 @@ public final class Convolutions implements OpMappings {
         .in(spatial.wide(x), spatial.wideKernel(w))
         .out(spatial.wide(z))
         .ints(Shapes.concat(window, spatial.wide(strides), none, spatial.wide(dilation), modes))
+        .plain(Spatial.dilated(dilation))
         .add();
   }
 

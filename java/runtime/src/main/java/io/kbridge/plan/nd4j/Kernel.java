@@ -262,6 +262,7 @@ final class Kernel {
     private long[] ints = {};
     private double[] floats = {};
     private boolean[] flags = {};
+    private boolean plain;
 
     private Call(String name) {
       this.name = name;
@@ -323,6 +324,17 @@ final class Kernel {
     }
 
     /**
+     * Keeps the call off the accelerated implementations (oneDNN, cuDNN), where those are known to fail.
+     *
+     * @param given whether to
+     * @return this
+     */
+    Call plain(boolean given) {
+      plain = given;
+      return this;
+    }
+
+    /**
      * Adds the call to the kernel. A prepared native context is executed: it costs 1 to 4 us a call, where
      * {@code Nd4j.exec} of a prepared operation costs 10 us.
      *
@@ -339,6 +351,9 @@ final class Kernel {
       bound.setIArguments(ints);
       bound.setTArguments(floats);
       bound.setBArguments(flags);
+      if (plain) {
+        bound.allowHelpers(false);
+      }
       // The outputs have their shapes: without this, ND4J works the shapes out again at every call.
       bound.shapeFunctionOverride(true);
       steps.add(() -> executioner.exec(handle, bound));

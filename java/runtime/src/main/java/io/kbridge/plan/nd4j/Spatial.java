@@ -192,6 +192,16 @@ final class Spatial {
   }
 
   /**
+   * Tells whether a convolution has to stay off oneDNN: ND4J's calls of it fail for dilated ones.
+   *
+   * @param dilation the dilation
+   * @return true if so
+   */
+  static boolean dilated(long[] dilation) {
+    return Arrays.stream(dilation).anyMatch(d -> d > 1);
+  }
+
+  /**
    * Returns ND4J's flag for the data format.
    *
    * @return 1 for channels last

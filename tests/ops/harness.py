@@ -1,0 +1,155 @@
+"""Parity of single operations: a tiny model around each, in Keras and in the JVM.
+
+A family's test module lists its cases in `CASES` and gets its test from `parity_test(CASES)`. Each case
+is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model is
+exported and run in the JVM, and what comes back has to have Keras's dtype and shape and, within
+`rtol` and `atol`, Keras's numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+RTOL = 1e-5
+ATOL = 1e-6
+
+
+class Applies(keras.layers.Layer):
+    """A layer that calls a function, as custom layers call `keras.ops`."""
+
+    def __init__(self, function: Callable):
+        super().__init__(name="applies", autocast=False)
+        self.function = function
+
+    def get_config(self) -> dict[str, Any]:
+        return {"function": getattr(self.function, "__name__", "function")}
+
+    def call(self, *tensors: Any) -> Any:
+        return self.function(*tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One use of an operation.
+
+    Attributes:
+        name: What is special about it.
+        function: Computes one tensor, or a list of them, from tensors.
+        inputs: The arrays to call it with.
+        dynamic: Whether the size of the first axis is left open in the model; by default where the
+            inputs have one in common.
+        rtol: Relative tolerance; a case that needs another one says why.
+        atol: Absolute tolerance.
+    """
+
+    name: str
+    function: Callable
+    inputs: tuple
+    dynamic: bool | None = None
+    rtol: float = RTOL
+    atol: float = ATOL
+
+    def model(self) -> keras.Model:
+        """The model around the operation."""
+        tensors = [self._input(i, x) for i, x in enumerate(self.inputs)]
+        return keras.Model(tensors, Applies(self.function)(*tensors))
+
+    def _input(self, i: int, x: np.ndarray) -> keras.KerasTensor:
+        shape = (None, *x.shape[1:]) if self._open() else x.shape
+        return keras.Input(batch_shape=shape, dtype=str(x.dtype), name=f"x{i}")
+
+    def _open(self) -> bool:
+        if self.dynamic is not None:
+            return self.dynamic
+        return len({x.shape[:1] for x in self.inputs}) == 1 and self.inputs[0].ndim > 0
+
+    def expected(self) -> list[np.ndarray]:
+        """What Keras computes."""
+        return _arrays(self.function(*[keras.ops.convert_to_tensor(x) for x in self.inputs]))
+
+    @functools.cached_property
+    def bundle(self) -> Path:
+        """The exported model, written once a session."""
+        import kbridge
+
+        path = Path(_folder().name) / f"{id(self)}.h5"
+        kbridge.export(self.model(), path, sample=list(self.inputs))
+        return path
+
+    def ops(self) -> set[str]:
+        """The operations of the exported graph."""
+        with h5py.File(self.bundle) as file:
+            spec = json.loads(file["kbridge/spec"][()].tobytes())
+        return {node["op"] for graph in spec["graphs"].values() for node in graph["nodes"]}
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="kbridge-ops-")
+
+
+def _arrays(outputs: Any) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+
+def check(case: Case) -> None:
+    """Compares the JVM's answer with Keras's."""
+    import kbridge
+
+    with kbridge.load(case.bundle, engine="nd4j") as model:
+        given = list(case.inputs) if len(case.inputs) > 1 else case.inputs[0]
+        actual = [np.asarray(x) for x in keras.tree.flatten(model.predict_on_batch(given))]
+    expected = case.expected()
+    assert len(actual) == len(expected)
+    for got, want in zip(actual, expected, strict=True):
+        assert got.dtype == want.dtype
+        assert got.shape == want.shape
+        if want.dtype.kind in "fc":
+            np.testing.assert_allclose(got, want, rtol=case.rtol, atol=case.atol)
+        else:
+            np.testing.assert_array_equal(got, want)
+
+
+def parity_test(cases: Sequence[Case]) -> Callable:
+    """Makes the test of a family's cases."""
+    names = [case.name for case in cases]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"Expected a name of its own for each case. Received twice: {twice}.")
+
+    @pytest.mark.parametrize("case", cases, ids=names)
+    def test_parity(jvm: Any, case: Case) -> None:
+        check(case)
+
+    return test_parity
+
+
+def _random(*key: Any) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+
+
+def floats(*shape: int, dtype: str = "float32", low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    """Random numbers, the same ones for the same arguments."""
+    return _random(shape, low, high).uniform(low, high, shape).astype(dtype)
+
+
+def integers(*shape: int, dtype: str = "int32", low: int = -9, high: int = 10) -> np.ndarray:
+    """Random integers from `low` to below `high`, the same ones for the same arguments."""
+    return _random(shape, low, high).integers(low, high, shape).astype(dtype)
+
+
+def booleans(*shape: int) -> np.ndarray:
+    """Random truth values, the same ones for the same arguments."""
+    return integers(*shape, low=0, high=2).astype(bool)
