@@ -40,7 +40,7 @@ public final class Bundle {
   private Bundle(Path file, boolean verifyDigests) {
     this.file = file;
     this.index = Hdf5Index.read(file);
-    this.mapped = new MappedFile(file);
+    this.mapped = new MappedFile(file, index.fileBytes());
     requireSchema();
     this.graph = SpecReader.read(document("spec"));
     this.training = document("training");

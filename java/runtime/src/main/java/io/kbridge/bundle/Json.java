@@ -30,7 +30,7 @@ final class Json {
     try {
       node = MAPPER.readTree(text);
     } catch (JsonProcessingException e) {
-      throw wrong(where, "a JSON document", e.getOriginalMessage() + " at byte " + e.getLocation().getByteOffset());
+      throw wrong(where, "a JSON document", e.getOriginalMessage());
     } catch (IOException e) {
       throw wrong(where, "a JSON document in UTF-8", e.toString());
     }

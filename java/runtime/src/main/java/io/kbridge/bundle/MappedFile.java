@@ -13,31 +13,46 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * A file mapped into memory, read-only, piece by piece. The pieces stay mapped for as long as this object is reachable: it must be
- * kept wherever arrays over its memory are in use, since a native pointer keeps no Java buffer alive.
+ * A file mapped into memory, read-only. It stays mapped for as long as this object is reachable: it must be kept wherever arrays over its
+ * memory are in use, since a native pointer keeps no Java buffer alive.
  */
 final class MappedFile {
+  // NB: FileChannel.map takes less than 2 GiB at once.
+  private static final long PIECE = 1L << 30;
+
   private final Path file;
   private final List<Object> kept = new ArrayList<>();
+  /** The whole file in one mapping, or null if it is too large for one. */
+  private final ByteBuffer whole;
 
-  MappedFile(Path file) {
+  MappedFile(Path file, long bytes) {
     this.file = file;
+    this.whole = bytes > Integer.MAX_VALUE ? null : map(0, bytes).get(0);
   }
 
   /** Gives the bytes of a stored array in pieces that Java can address, in order. */
   List<ByteBuffer> pieces(StoredArray array) {
+    if (whole == null) {
+      return map(array.address(), array.bytes());
+    }
+    ByteBuffer range = whole.duplicate();
+    range.position((int) array.address()).limit((int) (array.address() + array.bytes()));
+    return List.of(range.slice());
+  }
+
+  private List<ByteBuffer> map(long address, long bytes) {
     List<ByteBuffer> pieces = new ArrayList<>();
+    long most = bytes > Integer.MAX_VALUE ? PIECE : bytes;
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      // NB: 1 GiB, because FileChannel.map takes no more than 2 GiB at once.
-      for (long done = 0; done < array.bytes(); ) {
-        long size = Math.min(array.bytes() - done, 1L << 30);
-        pieces.add(channel.map(FileChannel.MapMode.READ_ONLY, array.address() + done, size));
+      for (long done = 0; done < bytes; ) {
+        long size = Math.min(bytes - done, most);
+        pieces.add(channel.map(FileChannel.MapMode.READ_ONLY, address + done, size));
         done += size;
       }
     } catch (IOException | OutOfMemoryError e) {
       throw new KBridgeException(
           ErrorCode.OUT_OF_MEMORY,
-          "Expected to map " + array.bytes() + " bytes of '" + file + "' into memory. Received: " + e
+          "Expected to map " + bytes + " bytes of '" + file + "' into memory. Received: " + e
               + ". Free address space (ulimit -v), or copy the file to a local disk.",
           e);
     }
