@@ -12,11 +12,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kbridge
 from kbridge import errors
 from kbridge.jvm import cpu, gpu, jars, java
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 OK, NOTE, MISSING = "ok", "note", "missing"
 
@@ -242,3 +245,27 @@ def healthy(findings: list[Finding]) -> bool:
 def as_dicts(findings: list[Finding]) -> list[dict[str, str]]:
     """Returns the findings as JSON can hold them."""
     return [asdict(finding) for finding in findings]
+
+
+def render(findings: list[Finding]) -> RenderableType:
+    """Returns the findings as a table."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {OK: ("ok", "green"), NOTE: ("note", "yellow"), MISSING: ("MISSING", "bold red")}
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        told = Text(finding.found)
+        if finding.advice:
+            told.append(f"\n{finding.advice}", "italic")
+        table.add_row(Text(*styles[finding.status]), finding.name, told)
+    verdict = (
+        Text("kbridge can run here.", "bold green")
+        if healthy(findings)
+        else Text("kbridge cannot run here yet: see what is MISSING above.", "bold red")
+    )
+    return Group(table, Text(), verdict)

@@ -167,12 +167,13 @@ def _compare_logits(
     tested: Mapping[str, np.ndarray],
     tolerance: Tolerance,
 ) -> GroupComparison:
-    reference = {}
+    reference, given = {}, {}
     for logits in find_logits(spec):
         native = _native_logits(logits, recording)
         if native is not None:
-            reference[logits.value] = native
-    return compare_groups({name: tested[name] for name in reference}, reference, tolerance)
+            label = f"{logits.output} before {logits.op}"
+            reference[label], given[label] = native, tested[logits.value]
+    return compare_groups(given, reference, tolerance)
 
 
 def _native_logits(logits: Logits, recording: Recording) -> np.ndarray | None:

@@ -63,16 +63,19 @@ def _cells(group: GroupComparison) -> list[str | Text]:
     outside = f"{group.outside}/{group.size}" if group.outside else "0"
     mark = Text("ok", "green") if group.ok else Text("DIFFERS", "bold red")
     ratio = f"{group.max_ratio:.2g}" if group.max_ratio < 1e6 else f"{group.max_ratio:.0e}"
-    return [f"{group.max_abs:.1e}", f"{group.max_rel:.1e}", ratio, outside, mark]
+    return [
+        *(f"{e:.1e}" if e else "0" for e in (group.max_abs, group.max_rel)),
+        ratio,
+        outside,
+        mark,
+    ]
 
 
 def _outputs(report: ParityReport) -> Table:
     table = _new_table("Outputs", "output", "shape", "dtype")
-    for title, arrays in (("", report.outputs), (" (before the activation)", report.logits)):
-        for array in arrays:
-            shape = str(list(array.shape))
-            cells = _cells(GroupComparison(arrays=[array]))
-            table.add_row(escape(array.name + title), shape, array.dtype, *cells)
+    for array in (*report.outputs, *report.logits):
+        cells = _cells(GroupComparison(arrays=[array]))
+        table.add_row(escape(array.name), str(list(array.shape)), array.dtype, *cells)
     return table
 
 

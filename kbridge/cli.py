@@ -1,0 +1,557 @@
+"""The command line: ``kbridge export | inspect | run | check | plot | doctor | jars``.
+
+Heavy imports are inside of the commands, so that ``kbridge --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kbridge import errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EPILOG = (
+    "Exit codes: 0 all went well; 1 a check or self-test failed; 2 wrong usage or inputs; 3 the "
+    "model has parts that are not supported; 4 a file is missing, damaged or not writable; 5 "
+    "something is missing on this machine (Java, its libraries, a package); 6 anything else."
+)
+
+
+# Columns of tables that go into a file or another program.
+_FILE_WIDTH = 110
+
+
+class Exit(IntEnum):
+    """Exit codes, for scripts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNSUPPORTED = 3
+    FILE = 4
+    ENVIRONMENT = 5
+    INTERNAL = 6
+    INTERRUPTED = 130
+
+
+_EXITS: dict[type[errors.KBridgeError], Exit] = {
+    errors.ParityError: Exit.FAILED,
+    errors.SelfTestError: Exit.FAILED,
+    errors.InvalidInputError: Exit.USAGE,
+    errors.OptionError: Exit.USAGE,
+    errors.UnsupportedModelError: Exit.UNSUPPORTED,
+    errors.UnsupportedOpError: Exit.UNSUPPORTED,
+    errors.BundleNotFoundError: Exit.FILE,
+    errors.BundleFormatError: Exit.FILE,
+    errors.ExportError: Exit.FILE,
+    errors.DeviceUnavailableError: Exit.ENVIRONMENT,
+    errors.JavaNotFoundError: Exit.ENVIRONMENT,
+    errors.JarsNotFoundError: Exit.ENVIRONMENT,
+    errors.JvmStateError: Exit.ENVIRONMENT,
+    errors.JvmOutOfMemoryError: Exit.ENVIRONMENT,
+    errors.MissingPackageError: Exit.ENVIRONMENT,
+}
+
+
+def exit_code(e: errors.KBridgeError) -> Exit:
+    """Returns the exit code of an error: that of its nearest class which has one."""
+    return next((_EXITS[cls] for cls in type(e).__mro__ if cls in _EXITS), Exit.INTERNAL)
+
+
+class _Commands(TyperGroup):
+    """Turns kbridge's errors into messages and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except errors.KBridgeError as e:
+            if ctx.params.get("debug"):
+                raise
+            typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+            typer.echo(str(e), err=True)
+            raise typer.Exit(exit_code(e)) from e
+        except KeyboardInterrupt as e:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(Exit.INTERRUPTED) from e
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
+Engine = Annotated[str, typer.Option(help="The JVM's engine: auto or nd4j.")]
+BundleFile = Annotated[Path, typer.Argument(help="A bundle, as `kbridge export` writes it.")]
+
+
+def main() -> None:
+    """Runs the command line; the ``kbridge`` program."""
+    app(prog_name="kbridge")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import kbridge
+
+        typer.echo(f"kbridge {kbridge.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _kbridge(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks instead of short messages.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Runs Keras models inside a JVM, and proves that the numbers are the same.
+
+    A first walk:
+
+    - `kbridge doctor` says whether this machine has all it takes.
+
+    - `kbridge export model.keras model.h5` makes a bundle of a Keras model.
+
+    - `kbridge check model.keras` compares Keras and the JVM, layer by layer.
+
+    - `kbridge run model.h5 --input x.npy --output y.npy` runs the bundle in the JVM.
+    """
+    # NB: TensorFlow's notes on its own start would bury ours. A user's own choice stands.
+    if not debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@app.command()
+def export(
+    source: Annotated[
+        Path, typer.Argument(help="A Keras model: .keras, or HDF5 of Keras 1, 2 or 3.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The bundle to write, such as model.h5.")],
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="Inputs for the golden samples (.npy, or .npz by input name)."),
+    ] = None,
+    allow_lambda: Annotated[
+        bool,
+        typer.Option(
+            "--allow-lambda", help="Load code of Lambda layers. Only for files you trust."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a bundle of a Keras model file.
+
+    The bundle holds the graph, the weights, the training metadata and golden samples. It is written
+    whole or not at all.
+
+    For example:
+
+    - `kbridge export model.keras model.h5`
+
+    - `kbridge export old_keras2_model.hdf5 model.h5 --sample images.npy`
+    """
+    with _working(f"exporting {source.name}", as_json):
+        from kbridge.export.exporter import export as export_model
+
+        x = None if sample is None else _read_arrays(sample)
+        report = export_model(source, out, x, allow_lambda=allow_lambda)
+    if as_json:
+        _print_json(
+            {
+                "bundle": str(report.path),
+                "bytes": report.path.stat().st_size,
+                "model": report.model_name,
+                "operations": report.nodes,
+                "weights": report.weights,
+                "weight_bytes": report.weight_bytes,
+                "seconds": report.seconds,
+                "notes": report.notes,
+                "without_keras2": report.without_keras2,
+            }
+        )
+        return
+    typer.echo(str(report))
+    for note in report.notes:
+        typer.echo(f"- {note}")
+
+
+@app.command()
+def inspect(bundle: BundleFile, as_json: Json = False) -> None:
+    """Show what a bundle holds: inputs, outputs, layers, weights, training. Needs no Java.
+
+    For example:
+
+    - `kbridge inspect model.h5`
+
+    - `kbridge inspect model.h5 --json | jq .weights.parameters`
+    """
+    from kbridge.inspection import describe, render
+
+    told = describe(bundle)
+    if as_json:
+        _print_json(told)
+    else:
+        _console().print(render(told))
+
+
+@app.command()
+def run(
+    bundle: BundleFile,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", "-i", help="Inputs: .npy for one, .npz for several, by input name."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the outputs: .npz, or .npy for a single one."),
+    ] = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Run the bundle's golden samples instead.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples to run at once.")] = 32,
+    engine: Engine = "auto",
+    as_json: Json = False,
+) -> None:
+    """Run a bundle in the JVM.
+
+    For example:
+
+    - `kbridge run model.h5 --input x.npy --output y.npy`
+
+    - `kbridge run model.h5 --input inputs.npz --json`
+
+    - `kbridge run model.h5 --self-test`
+    """
+    if (inputs is None) != self_test:
+        raise typer.BadParameter("give either --input or --self-test", param_hint="--input")
+    if self_test:
+        _self_test(bundle, engine, as_json)
+        return
+    with _working(f"running {bundle.name}", as_json):
+        from kbridge.jvm.model import load
+
+        x = _read_arrays(inputs)
+        with load(bundle, engine=engine) as model:
+            names = [spec.name for spec in model.outputs]
+            answer = model.predict(x, batch_size=batch_size, verbose=0)
+        outputs = dict(zip(names, _flat(answer), strict=True))
+    if output is not None:
+        _write_arrays(output, outputs)
+    if as_json:
+        _print_json({"outputs": {name: _summary(array) for name, array in outputs.items()}})
+    else:
+        _print_outputs(outputs)
+
+
+@app.command()
+def check(
+    source: Annotated[
+        Path, typer.Argument(help="A Keras model: .keras, or HDF5 of Keras 1, 2 or 3.")
+    ],
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="A bundle to check against the model; exported anew by default."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="Inputs (.npy, .npz); random ones by default."),
+    ] = None,
+    rtol: Annotated[float, typer.Option(min=0, help="Relative tolerance.")] = 1e-4,
+    atol: Annotated[float, typer.Option(min=0, help="Absolute tolerance.")] = 1e-5,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Run Keras and the JVM in separate processes.")
+    ] = False,
+    allow_nan: Annotated[
+        bool, typer.Option("--allow-nan", help="Accept NaN and Inf where both sides have them.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    engine: Engine = "auto",
+    html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare native Keras and the JVM on the same inputs, layer by layer.
+
+    Every element of every output, and of every layer's output, has to satisfy
+    `|jvm - keras| <= atol + rtol * |keras|`. The first layer that does not is named. The exit code
+    is 0 if all agree and 1 if not.
+
+    For example:
+
+    - `kbridge check model.keras --html report.html`
+
+    - `kbridge check model.keras --bundle model.h5 --isolated`
+
+    - `kbridge check model.keras --input images.npy --json > parity.json`
+    """
+    with _working(f"checking {source.name}", as_json) as say:
+        from kbridge.parity.check import check as check_model
+
+        report = check_model(
+            source,
+            None if inputs is None else _read_arrays(inputs),
+            rtol=rtol,
+            atol=atol,
+            engine=engine,
+            isolated=isolated,
+            bundle=bundle,
+            allow_nan=allow_nan,
+            seed=seed,
+            progress=say,
+        )
+        if html is not None:
+            report.to_html(html)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _console().print(report)
+    if html is not None:
+        typer.echo(f"report: {html}", err=as_json)
+    if not report.ok:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def plot(
+    bundle: BundleFile,
+    out: Annotated[Path, typer.Argument(help="The picture: .svg, .png, .pdf, or .dot.")],
+    layers: Annotated[
+        bool, typer.Option("--layers", help="One node per layer; better for big models.")
+    ] = False,
+) -> None:
+    """Draw a bundle's graph with GraphViz.
+
+    Layers are boxes, operations are nodes, and the arrows say shapes and dtypes.
+
+    For example:
+
+    - `kbridge plot model.h5 model.svg`
+
+    - `kbridge plot resnet50.h5 resnet50.pdf --layers`
+    """
+    with _working(f"drawing {bundle.name}", as_json=False):
+        from kbridge.plot import plot as draw
+
+        draw(bundle, out, layers=layers)
+    typer.echo(f"picture: {out}")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is found on this machine, and what to do about what is missing.
+
+    Looks at versions, Java, the Java libraries, the CPU and the ND4J build chosen for it, GPU,
+    memory, disk and GraphViz. Downloads and changes nothing.
+
+    For example:
+
+    - `kbridge doctor`
+
+    - `kbridge doctor --json`
+    """
+    from kbridge import doctor as examination
+
+    findings = examination.examine()
+    healthy = examination.healthy(findings)
+    if as_json:
+        _print_json({"ok": healthy, "findings": examination.as_dicts(findings)})
+    else:
+        _console().print(examination.render(findings))
+    if not healthy:
+        raise typer.Exit(Exit.ENVIRONMENT)
+
+
+@app.command()
+def jars(
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the libraries; download nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Download the Java libraries that running needs, so that later runs work offline.
+
+    They go into the local Maven repository, and each is checked against its SHA-256. What is there
+    already is not downloaded again.
+
+    For example:
+
+    - `kbridge jars`
+
+    - `kbridge jars --list`
+    """
+    from kbridge.jvm import jars as library
+
+    repository = library.local_repository()
+    wanted = library.runtime_artifacts()
+    if not only_list:
+        with _quiet_stdout(as_json):
+            library.resolve(wanted)
+    rows = [
+        {
+            "coordinate": artifact.coordinate,
+            "path": str(artifact.path(repository)),
+            "bytes": artifact.size,
+            "present": artifact.path(repository).is_file(),
+        }
+        for artifact in wanted
+    ]
+    if as_json:
+        _print_json({"repository": str(repository), "libraries": rows})
+        return
+    if only_list:
+        for row in rows:
+            typer.echo(f"{'present' if row['present'] else 'missing'}  {row['coordinate']}")
+    present, size = sum(row["present"] for row in rows), sum(a.size for a in wanted) / 1e6
+    typer.echo(f"{present} of {len(rows)} libraries ({size:.0f} MB) are in {repository}")
+
+
+def _self_test(bundle: Path, engine: str, as_json: bool) -> None:
+    with _working(f"testing {bundle.name}", as_json):
+        from kbridge.jvm.model import load
+
+        with load(bundle, engine=engine) as model:
+            told = model.self_test()
+    if as_json:
+        _print_json(told)
+    else:
+        typer.echo(json.dumps(told, indent=2))
+    if not told["passed"]:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_WIDTH
+    return console
+
+
+@contextlib.contextmanager
+def _working(what: str, as_json: bool) -> Iterator[Callable[[str], None]]:
+    """Shows on stderr that work goes on, while stdout is kept for results."""
+    with _quiet_stdout(as_json), _console(stderr=True).status(what) as status:
+        yield lambda text: status.update(f"{what}: {text}")
+
+
+@contextlib.contextmanager
+def _quiet_stdout(as_json: bool) -> Iterator[None]:
+    """Sends what libraries print to stderr, so that stdout holds nothing but the JSON."""
+    if not as_json:
+        yield
+        return
+    # NB: the file descriptor too, because native libraries and the JVM print past sys.stdout.
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+class _FileError(errors.BundleFormatError):
+    """A file with arrays that cannot be read or written."""
+
+
+def _read_arrays(path: Path) -> Any:
+    """Reads one array from ``.npy``, or arrays by name from ``.npz``."""
+    import numpy as np
+
+    try:
+        data = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise _FileError(
+            f"Expected a NumPy file (.npy or .npz) with numbers. Received: {str(path)!r} ({e}). "
+            "Write one with numpy.save, or numpy.savez with the model's input names."
+        ) from e
+    if isinstance(data, np.ndarray):
+        return data
+    with data:
+        return {name: data[name] for name in data.files}
+
+
+def _write_arrays(path: Path, outputs: dict[str, Any]) -> None:
+    import numpy as np
+
+    try:
+        if path.suffix == ".npy" and len(outputs) == 1:
+            np.save(path, next(iter(outputs.values())))
+        elif path.suffix == ".npz":
+            np.savez(path, **outputs)
+        else:
+            raise errors.OptionError(
+                "Expected --output to end in .npz, or .npy for a model with one output. "
+                f"Received: {str(path)!r} for {len(outputs)} outputs."
+            )
+    except OSError as e:
+        raise _FileError(
+            f"Expected to write {str(path)!r}. Received: {e.strerror}. Choose another place."
+        ) from e
+
+
+def _flat(answer: Any) -> list[Any]:
+    if isinstance(answer, dict):
+        return [array for part in answer.values() for array in _flat(part)]
+    if isinstance(answer, (list, tuple)):
+        return [array for part in answer for array in _flat(part)]
+    return [answer]
+
+
+def _summary(array: Any) -> dict[str, Any]:
+    import numpy as np
+
+    told: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.name}
+    if array.size:
+        values = array.astype("float64")
+        told["finite"] = bool(np.isfinite(values).all())
+        for name, number in (("min", values.min()), ("max", values.max()), ("mean", values.mean())):
+            told[name] = float(number) if np.isfinite(number) else str(number)
+    return told
+
+
+def _print_outputs(outputs: dict[str, Any]) -> None:
+    import numpy as np
+    from rich.table import Table
+
+    table = Table()
+    for column in ("output", "shape", "dtype", "min", "max", "mean", "first values"):
+        table.add_column(column)
+    for name, array in outputs.items():
+        told = _summary(array)
+        numbers = [f"{told[key]:.6g}" if key in told else "" for key in ("min", "max", "mean")]
+        first = np.array2string(array.reshape(-1)[:5], precision=6, separator=", ")
+        table.add_row(name, str(told["shape"]), told["dtype"], *numbers, first.strip("[]"))
+    _console().print(table)
+
+
+if __name__ == "__main__":
+    main()
