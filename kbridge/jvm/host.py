@@ -217,6 +217,10 @@ def _launch(device: str, progress: Callable | bool | None) -> JvmInfo:
             f"Expected the JVM {str(java.libjvm)!r} to start with {' '.join(arguments)}. "
             f"Received: {e}. Check the options given to kbridge.jvm.host.configure."
         ) from e
+    if threading.current_thread() is not threading.main_thread():
+        # NB: a JVM ends when its last non-daemon thread has, and it takes the one that started it
+        # for such a one for ever. Once detached, JPype attaches it again as a daemon when needed.
+        java_class("java.lang.Thread").detach()
     return _started(str(java.home), classpath, arguments, device)
 
 
@@ -250,7 +254,7 @@ def _started(home: str, classpath: Sequence, arguments: Sequence[str], device: s
 
 
 def _after_fork() -> None:
-    import jpype
+    import jpype.config
 
     _state.forked = True
     # NB: shutting the JVM down waits for its threads, and a forked process has none of them.

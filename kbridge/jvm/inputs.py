@@ -1,4 +1,4 @@
-"""What a model takes: inputs are checked, all problems told at once, and converted as Keras does."""
+"""What a model takes: inputs are checked, all problems told at once, and converted like Keras."""
 
 from __future__ import annotations
 

@@ -205,10 +205,19 @@ class JvmModel:
         """Runs the bundle's golden samples and compares with what native Keras answered.
 
         Returns:
-            The Java runtime's report: ``passed`` and the differences of each output.
+            ``ok``, the tolerances ``rtol`` and ``atol``, and ``outputs``: for each its ``name``,
+            ``ok``, ``elements``, how many are ``wrong``, ``max_absolute_error`` and
+            ``max_relative_error``.
+
+        Raises:
+            BundleFormatError: The bundle has no golden samples.
         """
         self._check_open()
-        return json.loads(str(_java(self._door.selfTest)))
+        report = json.loads(str(_java(self._door.selfTest)))
+        for output in report["outputs"]:
+            for error in ("max_absolute_error", "max_relative_error"):
+                output[error] = float(output[error])  # NB: infinity is a string in JSON
+        return report
 
     def _check_open(self) -> None:
         host.check_process()

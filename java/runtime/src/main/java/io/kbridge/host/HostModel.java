@@ -10,6 +10,7 @@ import io.kbridge.KBridge;
 import io.kbridge.KBridgeException;
 import io.kbridge.KBridgeModel;
 import io.kbridge.LoadOptions;
+import io.kbridge.SelfTestReport;
 import io.kbridge.TensorInfo;
 import io.kbridge.graph.ElementType;
 import java.nio.file.Paths;
@@ -17,7 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** A loaded model, as other languages see it. Thread-safe, except that {@link #close} must not meet a running call. */
+/** A loaded model, as other languages see it. Thread-safe; {@link #close} waits for calls that run. */
 public final class HostModel implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -93,11 +94,26 @@ public final class HostModel implements AutoCloseable {
   /**
    * Runs the bundle's golden samples.
    *
-   * @return a JSON object
+   * @return a JSON object: {@code ok}, {@code rtol}, {@code atol}, and {@code outputs}, a list of {@code name}, {@code ok}, {@code
+   *     elements}, {@code wrong}, {@code max_absolute_error} and {@code max_relative_error}
    * @throws KBridgeException if the bundle has no samples, or they cannot be run
    */
   public String selfTest() {
-    return JSON.valueToTree(model.selfTest()).toString();
+    SelfTestReport report = model.selfTest();
+    ObjectNode json = JSON.createObjectNode();
+    json.put("ok", report.ok()).put("rtol", report.rtol()).put("atol", report.atol());
+    ArrayNode outputs = json.putArray("outputs");
+    for (SelfTestReport.Output output : report.outputs()) {
+      outputs
+          .addObject()
+          .put("name", output.name())
+          .put("ok", output.ok())
+          .put("elements", output.elements())
+          .put("wrong", output.wrong())
+          .put("max_absolute_error", output.maxAbsoluteError())
+          .put("max_relative_error", output.maxRelativeError());
+    }
+    return json.toString();
   }
 
   /** Frees the model's memory; results that were given out stay. May be called again. */

@@ -1,0 +1,77 @@
+"""TensorFlow, JAX and PyTorch in one process with the JVM, loaded before it or after it."""
+
+import pytest
+
+BACKENDS = {
+    "tensorflow": """
+import tensorflow as tf
+def native(a):
+    return tf.linalg.matmul(a, a, transpose_b=True).numpy()
+def tensor(a):
+    return tf.constant(a)
+def low(a):
+    return tf.cast(tf.constant(a), tf.bfloat16)
+""",
+    "jax": """
+import jax.numpy as jnp
+def native(a):
+    return jnp.asarray(jnp.matmul(a, a.T, precision="highest"))
+def tensor(a):
+    return jnp.asarray(a)
+def low(a):
+    return jnp.asarray(a, jnp.bfloat16)
+""",
+    "torch": """
+import torch
+def native(a):
+    return (torch.from_numpy(a) @ torch.from_numpy(a).T).numpy()
+def tensor(a):
+    return torch.tensor(a, requires_grad=True)
+def low(a):
+    return torch.tensor(a, dtype=torch.bfloat16)
+""",
+}
+
+JVM = """
+import kbridge, numpy as np
+model = kbridge.load({path!r})
+low_model = kbridge.load({low_path!r})
+"""
+
+WORK = """
+rng = np.random.default_rng(0)
+# Large enough for all sides to use their threads.
+a = rng.normal(size=(512, 512)).astype(np.float32)
+want = a.astype(np.float64) @ a.T.astype(np.float64)
+for _ in range(3):
+    np.testing.assert_allclose(np.asarray(native(a)), want, rtol=0, atol=5e-3)
+    np.testing.assert_array_equal(model.predict(a, verbose=0), a)
+    np.testing.assert_array_equal(model.predict(tensor(a), verbose=0), a)
+y = low_model.predict(low(a), verbose=0)
+assert y.dtype.name == "bfloat16"
+np.testing.assert_array_equal(y, np.asarray(a, y.dtype))
+print("done")
+"""
+
+
+@pytest.mark.parametrize("order", ["backend first", "JVM first"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_together(run_python, tmp_path, identity_bundle, backend, order):
+    path = identity_bundle([("x", (None, 512), "float32")]).rename(tmp_path / "full.h5")
+    low_path = identity_bundle([("x", (None, 512), "bfloat16")])
+    jvm = JVM.format(path=str(path), low_path=str(low_path))
+    # NB: the JVM's first prediction loads its native libraries, libgomp among them.
+    used = jvm + "model.predict(np.zeros((1, 512)))\n"
+    setup = BACKENDS[backend]
+    script = setup + used if order == "backend first" else used + setup
+    assert run_python(script + WORK).stdout.strip().endswith("done")
+
+
+def test_all_three(run_python, tmp_path, identity_bundle):
+    path = identity_bundle([("x", (None, 512), "float32")]).rename(tmp_path / "full.h5")
+    low_path = identity_bundle([("x", (None, 512), "bfloat16")])
+    script = "import numpy as np\n"
+    for setup in BACKENDS.values():
+        script += setup + "native(np.ones((64, 64), np.float32))\n"
+    script += JVM.format(path=str(path), low_path=str(low_path))
+    assert run_python(script + WORK).stdout.strip().endswith("done")

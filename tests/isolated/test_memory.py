@@ -1,0 +1,89 @@
+"""Memory does not grow with use; measured in a process of its own."""
+
+import pytest
+
+RSS = """
+import gc, os, sys
+import numpy as np, kbridge
+
+def rss():
+    gc.collect()
+    with open("/proc/self/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+"""
+
+
+@pytest.mark.slow
+def test_predictions_do_not_grow_the_process(run_python, identity_bundle):
+    path = str(identity_bundle([("x", (None, 1024), "float32")]))
+    done = run_python(
+        RSS
+        + f"""
+with kbridge.load({path!r}) as model:
+    def run(times):
+        for i in range(times):
+            # A fresh megabyte each time, on both sides: 2000 of them would be 4 GB.
+            x = np.full((256, 1024), i, np.float32)
+            assert model.predict_on_batch(x)[7, 7] == i
+            if i % 10 == 0:
+                assert model.predict(x, batch_size=100, verbose=0)[255, 7] == i
+    run(300)
+    before = rss()
+    run(2000)
+    print(before, rss())
+""",
+        timeout=300,
+    )
+    before, after = map(int, done.stdout.split())
+    assert after - before < 64, f"{before} MB before, {after} MB after"
+
+
+@pytest.mark.slow
+def test_kept_outputs_are_kept_and_given_back(run_python, identity_bundle):
+    path = str(identity_bundle([("x", (None, 1024), "float32")]))
+    done = run_python(
+        RSS
+        + f"""
+with kbridge.load({path!r}) as model:
+    x = np.ones((256, 1024), np.float32)
+    for _ in range(100):
+        model.predict_on_batch(x)
+    before = rss()
+    kept = [model.predict_on_batch(x * i) for i in range(500)]
+    full = rss()
+    assert all(y[3, 3] == i for i, y in enumerate(kept))
+    del kept
+    print(before, full, rss())
+""",
+        timeout=300,
+    )
+    before, full, after = map(int, done.stdout.split())
+    assert full - before > 450
+    assert after - before < 64, f"{before} MB before, {full} MB with outputs, {after} MB after"
+
+
+@pytest.mark.slow
+def test_loading_and_closing_does_not_grow_the_process(run_python, tmp_path):
+    pytest.importorskip("keras")
+    done = run_python(
+        RSS
+        + """
+import keras
+model = keras.Sequential([keras.Input((1024,)), keras.layers.Dense(2048)])
+kbridge.export(model, "dense.h5")
+x = np.ones((2, 1024), np.float32)
+
+def run(times):
+    for _ in range(times):
+        with kbridge.load("dense.h5") as model:  # 8 MB of weights
+            model.predict(x)
+
+run(30)
+before = rss()
+run(200)
+print(before, rss())
+""",
+        timeout=300,
+    )
+    before, after = map(int, done.stdout.split()[-2:])
+    assert after - before < 96, f"{before} MB before, {after} MB after"
