@@ -209,6 +209,7 @@ def _live_nodes(nodes: list[Node], live: set[str]) -> list[Node]:
         if any(v.name in live for v in node.outputs):
             kept.append(node)
             live |= {v.name for v in node.inputs if v is not None}
+            live |= {v.name for v in sizes.referenced(node.attrs)}
     return kept[::-1]
 
 

@@ -73,14 +73,17 @@ class _Namespace:
 class _OpsNamespace:
     """Stands for a module of the backend: a name that `keras.ops` has is taken from there."""
 
-    def __init__(self, original: Any):
-        self._original = original
-
-    def __getattr__(self, name: str) -> Any:
+    def __init__(self, original: Any, name: str):
         import keras
 
-        found = getattr(keras.ops, name, None)
-        return found if found is not None else getattr(self._original, name)
+        self._original = original
+        self._places = (getattr(keras.ops, name, None), keras.ops)
+
+    def __getattr__(self, name: str) -> Any:
+        for place in self._places:
+            if hasattr(place, name):
+                return getattr(place, name)
+        return getattr(self._original, name)
 
 
 def _no_fused_kernel(*args: Any, **kwargs: Any) -> None:
@@ -92,7 +95,9 @@ def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     import keras
 
     modules = ("numpy", "nn", "core", "math", "linalg", "image")
-    replaced: dict[str, Any] = {name: _OpsNamespace(getattr(backend, name)) for name in modules}
+    replaced: dict[str, Any] = {
+        name: _OpsNamespace(getattr(backend, name), name) for name in modules
+    }
     for name in ("convert_to_tensor", "cast", "shape", "cond", "scatter", "stop_gradient"):
         replaced[name] = getattr(keras.ops, name)
     replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -91,6 +91,16 @@ class Dynamic:
         if self.add:
             found["add"] = self.add
         return found
+
+
+def referenced(attrs: Any) -> Iterator[Value]:
+    """Yields the values whose sizes attributes are expressed by."""
+    if isinstance(attrs, Dynamic):
+        yield from (value for value, _ in attrs.dims)
+    elif isinstance(attrs, dict):
+        yield from (value for item in attrs.values() for value in referenced(item))
+    elif isinstance(attrs, (list, tuple)):
+        yield from (value for item in attrs for value in referenced(item))
 
 
 def trace_sizes(
