@@ -57,25 +57,18 @@ $(JAR): build.gradle settings.gradle VERSION java/dependencies.txt kbridge/jvm/c
 
 # ---- Python ----
 
-$(VENV)/base-$(PACKAGES):
-	scripts/setup
+# .venv/<extra>-<hash of pyproject.toml> stands for `pip install -e .[<extra>]`. A larger set stands for those it includes, too.
+INCLUDES_base :=
+INCLUDES_demo := base
+INCLUDES_test := demo base
+INCLUDES_dev := test demo base
+
+$(VENV)/%-$(PACKAGES):
+	scripts/setup $*
 	test -x $(PYTHON) || python3 -m venv $(VENV)
-	$(PYTHON) -m pip install -e .
-	@touch $@
-
-# `pip install` once per set of extras: %-<hash of pyproject.toml> stands for `pip install -e .[%]`.
-$(VENV)/demo-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
-	$(PYTHON) -m pip install -e '.[demo]'
-	@touch $@
-
-$(VENV)/test-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
-	scripts/setup test
-	$(PYTHON) -m pip install -e '.[test]'
-	@touch $@
-
-$(VENV)/dev-$(PACKAGES): | $(VENV)/base-$(PACKAGES)
-	$(PYTHON) -m pip install -e '.[dev]'
-	@touch $@
+	@echo "Installing Python packages into $(VENV) (at first, a minute or more) ..."
+	$(PYTHON) -m pip install -q --disable-pip-version-check -e '.$(if $(filter-out base,$*),[$*])'
+	@touch $@ $(foreach set,$(INCLUDES_$*),$(VENV)/$(set)-$(PACKAGES))
 
 # Leaves what was downloaded: the local Maven repository is everybody's.
 clean:
