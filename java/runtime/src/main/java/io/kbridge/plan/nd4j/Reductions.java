@@ -5,8 +5,10 @@ import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.OpMappings;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.Step;
+import java.util.Arrays;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.api.ops.impl.reduce.same.Prod;
 import org.nd4j.linalg.api.ops.impl.transforms.bool.IsFinite;
 import org.nd4j.linalg.api.ops.impl.transforms.bool.IsNaN;
 import org.nd4j.linalg.api.ops.impl.transforms.floating.Sqrt;
@@ -31,7 +33,7 @@ public final class Reductions implements OpMappings {
   public void register(OpRegistry registry) {
     registry.op("Sum", over((k, x, z, axes) -> add(k, "reduce_sum", x, z, axes)));
     registry.op("Mean", over(Reductions::mean));
-    registry.op("Prod", over((k, x, z, axes) -> add(k, "reduce_prod", x, z, axes)));
+    registry.op("Prod", over(Reductions::product));
     registry.op("Var", over(Reductions::variance));
     registry.op("Std", over(Reductions::deviation));
     for (String max : new String[] {"Max", "Amax"}) {
@@ -102,6 +104,15 @@ public final class Reductions implements OpMappings {
   /** {@code Mean}; half precision is summed in float32, where it does not overflow. */
   private static void mean(Kernel k, INDArray x, INDArray z, long... axes) {
     inFloat(k, x, z, (kernel, wide, result, a) -> add(kernel, "reduce_mean", wide, result, a), axes);
+  }
+
+  /** {@code Prod}: ND4J's {@code reduce_prod} refuses integers, its typed {@code Prod} takes them. */
+  private static void product(Kernel k, INDArray x, INDArray z, long... axes) {
+    if (x.dataType().isFPType() || axes.length == 0 || x.length() == 0) {
+      add(k, "reduce_prod", x, z, axes);
+    } else {
+      k.legacy(new Prod(x, z, true, Arrays.stream(axes).mapToInt(a -> (int) a).toArray()));
+    }
   }
 
   private static void inFloat(Kernel k, INDArray x, INDArray z, Formula formula, long... axes) {
