@@ -15,6 +15,7 @@ from kbridge.export.graph import GraphBuilder, Value
 from kbridge.export.normalise import (
     OpCall,
     _unsupported,
+    all_axes,
     general,
     normalises,
     operands_of,
@@ -46,6 +47,35 @@ def conv_spec(op: Any, inputs: Any, kernel: Any) -> keras.KerasTensor:
 def batch_norm_spec(op: Any, x: Any, *others: Any, **kwargs: Any) -> keras.KerasTensor:
     """Keras's own inference fails where `scale` or `offset` is None."""
     return keras.KerasTensor(x.shape, dtype=x.dtype)
+
+
+@specifies("AdaptiveMaxPool", "AdaptiveAveragePool")
+def adaptive_pool_spec(op: Any, inputs: Any) -> keras.KerasTensor:
+    """Keras's own inference is wrong for channels_last and for one size for all axes."""
+    size = op.output_size
+    spatial = (size,) * (len(inputs.shape) - 2) if isinstance(size, int) else tuple(size)
+    if backend.standardize_data_format(op.data_format) == "channels_last":
+        shape = (inputs.shape[0], *spatial, inputs.shape[-1])
+    else:
+        shape = (*inputs.shape[:2], *spatial)
+    return keras.KerasTensor(shape, dtype=inputs.dtype)
+
+
+@specifies("Logsumexp", "Reciprocal")
+def floating_spec(op: Any, x: Any) -> keras.KerasTensor:
+    """Keras's own inference says float32 whatever the operand."""
+    dtype = x.dtype if "float" in x.dtype else backend.floatx()
+    shape = x.shape
+    if hasattr(op, "axis"):
+        shape = operation_utils.reduce_shape(x.shape, axis=op.axis, keepdims=op.keepdims)
+    return keras.KerasTensor(shape, dtype=dtype)
+
+
+@normalises("Moments")
+def moments(call: OpCall, b: GraphBuilder) -> Values:
+    x = operands_of(call, b)[0]
+    attrs = {"axes": all_axes(call.attrs["axes"], x.ndim), "keepdims": bool(call.attrs["keepdims"])}
+    return b.emit("Moments", [x], attrs, *call.specs)
 
 
 @normalises("Reshape")
