@@ -149,7 +149,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public Map<String, INDArray> predict(Map<String, INDArray> inputs) {
-    return read(s -> s.predict(InputCheck.check(s.inputs, inputs)));
+    return compute(s -> s.predict(InputCheck.check(s.inputs, inputs)));
   }
 
   /**
@@ -161,7 +161,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public INDArray predict(INDArray input) {
-    return read(s -> s.predictSingle(input));
+    return compute(s -> s.predictSingle(input));
   }
 
   /**
@@ -174,7 +174,22 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public Map<String, INDArray> values(Map<String, INDArray> inputs, Collection<String> valueNames) {
-    return read(s -> s.values(InputCheck.check(s.inputs, inputs), new LinkedHashSet<>(valueNames)));
+    return compute(s -> s.values(InputCheck.check(s.inputs, inputs), new LinkedHashSet<>(valueNames)));
+  }
+
+  /**
+   * Computes the outputs and lets them be read where they lie, for callers that have memory of their own for them: nothing is allocated or
+   * copied for the caller.
+   *
+   * @param inputs the inputs by name; optional ones may be left out; not changed
+   * @param reader gets the outputs in the model's order; two may be one array; they are the model's own memory, to be neither changed nor kept
+   * @param <T> what the reader makes of them
+   * @return what the reader returned
+   * @throws KBridgeException INVALID_INPUT if the inputs do not fit the model, OUT_OF_MEMORY, or INTERNAL
+   * @throws IllegalStateException if the model is closed
+   */
+  public <T> T predict(Map<String, INDArray> inputs, Function<List<INDArray>, T> reader) {
+    return read(s -> s.plans.run(InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
   }
 
   /**
@@ -185,7 +200,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public SelfTestReport selfTest() {
-    return read(State::selfTest);
+    return compute(State::selfTest);
   }
 
   /** Gives the model's memory back, once predictions that are running have ended. Closing again does nothing. */
@@ -200,6 +215,10 @@ public final class KBridgeModel implements AutoCloseable {
     } finally {
       lock.writeLock().unlock();
     }
+  }
+
+  private <T> T compute(Function<State, T> computation) {
+    return read(s -> Backend.withThreads(options.threads(), () -> computation.apply(s)));
   }
 
   private <T> T read(Function<State, T> reader) {
@@ -240,6 +259,12 @@ public final class KBridgeModel implements AutoCloseable {
       graph.outputs().forEach(output -> out.put(output.declared().name(), new TensorInfo(output.declared(), false)));
       this.inputs = Collections.unmodifiableMap(in);
       this.outputs = Collections.unmodifiableMap(out);
+    }
+
+    List<INDArray> outputsOf(Map<String, INDArray> values) {
+      List<INDArray> ordered = new ArrayList<>();
+      graph.outputs().forEach(output -> ordered.add(values.get(output.value())));
+      return ordered;
     }
 
     Map<String, INDArray> predict(Map<String, INDArray> given) {

@@ -134,7 +134,8 @@ public final class LoadOptions {
     }
 
     /**
-     * Limits the threads of one operation. ND4J has one such setting for the whole process: the model loaded last decides.
+     * Limits the threads of one operation. ND4J's own loops and its BLAS have one such setting for the whole process, so of several models the one
+     * loaded last decides.
      *
      * @param value the count; 0 (the default) leaves the setting as it is
      * @return this
