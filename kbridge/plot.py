@@ -82,6 +82,7 @@ class _Group:
 
     boxes: Chain
     title: str
+    scope: str = ""
     nodes: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -89,7 +90,8 @@ def _op_groups(spec: Mapping[str, Any]) -> list[_Group]:
     chains = _chains(spec)
     nodes = spec["graphs"]["inference"]["nodes"]
     return [
-        _Group(chain, _op_title(node), [node]) for chain, node in zip(chains, nodes, strict=True)
+        _Group(chain, _op_title(node), nodes=[node])
+        for chain, node in zip(chains, nodes, strict=True)
     ]
 
 
@@ -107,7 +109,7 @@ def _layer_groups(spec: Mapping[str, Any]) -> list[_Group]:
             if depth is not None:
                 scope, call = chain[depth]
                 title = "\n".join(filter(None, (_label(scope, call), classes.get(scope, ""))))
-            groups[key] = _Group(chain[:depth], title)
+            groups[key] = _Group(chain[:depth], title, "" if depth is None else chain[depth][0])
         groups[key].nodes.append(node)
     for key, group in groups.items():
         if isinstance(key, tuple):
@@ -177,7 +179,7 @@ class _Drawing:
         self.graph.add_node(node)
 
     def _add_group(self, name: str, group: _Group) -> None:
-        label = "\n".join([group.title, *self._weights_of(group.nodes)])
+        label = "\n".join([group.title, *self._operands(group)])
         self._box(group.boxes).add_node(pydot.Node(name, label=quoted(label)))
         for node in group.nodes:
             self._makers.update((output["name"], name) for output in node["outputs"])
@@ -207,10 +209,19 @@ class _Drawing:
                 )
         return self._boxes[chain]
 
-    def _weights_of(self, nodes: Iterable[Mapping[str, Any]]) -> list[str]:
-        weights = self._spec["weights"]
-        names = dict.fromkeys(n for node in nodes for n in node["inputs"] if n in weights)
-        return [f"{n.rsplit('/', 1)[-1]} {shape_text(weights[n]['shape'])}" for n in names]
+    def _operands(self, group: _Group) -> list[str]:
+        """The weights that a group reads; for a single operation, its constants too."""
+        weights, constants = self._spec["weights"], self._spec["constants"]
+        scope = group.nodes[0]["scope"] if len(group.nodes) == 1 else group.scope
+        lines = []
+        for name in dict.fromkeys(n for node in group.nodes for n in node["inputs"]):
+            if name in weights:
+                short = name.removeprefix(f"{scope}/")
+                lines.append(f"{short} {shape_text(weights[name]['shape'])}")
+            elif name in constants and len(group.nodes) == 1:
+                told = constants[name].get("value", shape_text(constants[name]["shape"]))
+                lines.append(f"constant {told}")
+        return lines
 
 
 def _new_graph(title: str) -> pydot.Dot:

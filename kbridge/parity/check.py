@@ -90,9 +90,9 @@ def _checked(
     y: Any, steps: int, rtol: float, atol: float, allow_nan: bool, batch_size: int
 ) -> Tolerance:
     if steps or y is not None:
-        received = f"steps={steps}" if steps else "y=..."
+        received = f"steps={steps}." if steps else "y=..."
         raise errors.OptionError(
-            f"Expected steps=0 and no y. Received: {received}. Training steps cannot be compared "
+            f"Expected steps=0 and no y. Received: {received} Training steps cannot be compared "
             "by this version of kbridge; check the inference: kbridge.check(model, x)."
         )
     if batch_size < 1:

@@ -10,8 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+
+# Relative errors of elements smaller than this share of the array's largest are taken against it.
+_FLOOR = 1e-2
 
 # Elements compared at once: bounds the float64 temporaries to a few MB each.
 _CHUNK = 1 << 20
@@ -37,15 +41,6 @@ class Tolerance:
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"Expected {name} to be a finite number >= 0. Received: {value!r}")
 
-    @property
-    def floor(self) -> float:
-        """Magnitude below which relative errors are taken against this instead of the value.
-
-        It is where the absolute tolerance takes over from the relative one, ``atol / rtol``.
-        """
-        tiny = float(np.finfo(np.float64).tiny)
-        return max(self.atol / self.rtol, tiny) if self.rtol else tiny
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -68,7 +63,9 @@ class ArrayComparison:
         outside: Number of elements out of tolerance, NaN and Inf that do not match included.
         nonfinite: Number of NaN and Inf in the reference.
         max_abs: Largest ``|jvm - keras|``.
-        max_rel: Largest ``|jvm - keras| / max(|keras|, floor)``, see `Tolerance.floor`.
+        max_rel: Largest ``|jvm - keras| / max(|keras|, floor)``. The floor is a hundredth of the
+            largest ``|keras|`` of the array: an element that is nothing beside the others does not
+            make their error look large.
         max_ratio: Largest ``|jvm - keras| / (atol + rtol * |keras|)``: above 1 is out of tolerance.
         worst: Index, the JVM's and Keras's value where `max_ratio` was met.
     """
@@ -253,29 +250,39 @@ def _listed(names: Mapping[str, object]) -> str:
     return ", ".join(map(repr, names)) or "none"
 
 
+class _Rule(NamedTuple):
+    """How the elements of one array are compared."""
+
+    tolerance: Tolerance
+    exact: bool
+    floor: float
+
+    @classmethod
+    def of(cls, reference: np.ndarray, tolerance: Tolerance) -> _Rule:
+        largest = 0.0
+        for start in range(0, reference.size, _CHUNK):
+            values = np.abs(reference[start : start + _CHUNK].astype(np.float64))
+            largest = max(largest, float(values.max(initial=0.0, where=np.isfinite(values))))
+        floor = max(_FLOOR * largest, float(np.finfo(np.float64).tiny))
+        return cls(tolerance, reference.dtype.kind in "iub", floor)
+
+
 def _compare_values(
     result: ArrayComparison, tested: np.ndarray, reference: np.ndarray, tolerance: Tolerance
 ) -> None:
-    exact = reference.dtype.kind in "iub"
-    flat_tested, flat_reference = tested.reshape(-1), reference.reshape(-1)
+    tested, reference = tested.reshape(-1), reference.reshape(-1)
+    rule = _Rule.of(reference, tolerance)
     strays = 0
     for start in range(0, reference.size, _CHUNK):
-        end = start + _CHUNK
-        strays += _compare_chunk(
-            result, flat_tested[start:end], flat_reference[start:end], tolerance, exact, start
-        )
+        chunk = slice(start, start + _CHUNK)
+        strays += _compare_chunk(result, tested[chunk], reference[chunk], rule, start)
     _find_nonfinite(result, strays, tolerance)
     if result.outside:
-        _find_values(result, tolerance, exact)
+        _find_values(result, rule)
 
 
 def _compare_chunk(
-    result: ArrayComparison,
-    tested: np.ndarray,
-    reference: np.ndarray,
-    tolerance: Tolerance,
-    exact: bool,
-    start: int,
+    result: ArrayComparison, tested: np.ndarray, reference: np.ndarray, rule: _Rule, start: int
 ) -> int:
     """Adds one chunk to the result; returns how many NaN and Inf do not match."""
     a, b = tested.astype(np.float64), reference.astype(np.float64)
@@ -284,18 +291,18 @@ def _compare_chunk(
     with np.errstate(invalid="ignore"):
         error = np.where(finite, np.abs(a - b), 0.0)
         magnitude = np.where(finite, np.abs(b), 0.0)
-    allowed = 0.0 if exact else tolerance.atol + tolerance.rtol * magnitude
+    allowed = 0.0 if rule.exact else rule.tolerance.atol + rule.tolerance.rtol * magnitude
     # NB: 64-bit integers do not all fit into float64, so equality is asked of the integers.
     unequal = (tested != reference) if tested.dtype == reference.dtype else error != 0
-    outside = strays | (finite & (unequal if exact else error > allowed))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    outside = strays | (finite & (unequal if rule.exact else error > allowed))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(error > 0, error / allowed, 0.0)
-    ratio[strays | (outside & exact)] = np.inf
+        relative = error / np.maximum(magnitude, rule.floor)
+    ratio[strays | (outside & rule.exact)] = np.inf
     result.size += a.size
     result.nonfinite += int(np.count_nonzero(~np.isfinite(b)))
     result.outside += int(np.count_nonzero(outside))
     result.max_abs = max(result.max_abs, float(error.max()))
-    relative = error / np.maximum(magnitude, tolerance.floor)
     result.max_rel = max(result.max_rel, float(relative.max()))
     at = int(ratio.argmax())
     if ratio[at] > result.max_ratio:
@@ -326,18 +333,19 @@ def _find_nonfinite(result: ArrayComparison, strays: int, tolerance: Tolerance) 
         )
 
 
-def _find_values(result: ArrayComparison, tolerance: Tolerance, exact: bool) -> None:
-    rule = (
+def _find_values(result: ArrayComparison, rule: _Rule) -> None:
+    tolerance = rule.tolerance
+    wanted = (
         "equal values"
-        if exact
+        if rule.exact
         else f"|jvm - keras| <= {tolerance.atol:g} + {tolerance.rtol:g} * |keras|"
     )
     index, tested, reference = result.worst
     result.findings.append(
         Finding(
             "value",
-            f"{result.name}: expected {rule}. Received: {result.outside} of {result.size} elements "
-            f"that are not, the worst at {list(index)}: {_digits(tested)} instead of "
+            f"{result.name}: expected {wanted}. Received: {result.outside} of {result.size} "
+            f"elements that are not, the worst at {list(index)}: {_digits(tested)} instead of "
             f"{_digits(reference)}.",
         )
     )

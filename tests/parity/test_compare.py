@@ -58,11 +58,21 @@ def test_errors_are_measured_and_the_worst_is_named():
     assert "the worst at [1, 1]: 4.5 instead of 4." in result.findings[0].message
 
 
-def test_relative_error_of_tiny_values_is_taken_against_the_floor():
-    tolerance = Tolerance(rtol=1e-4, atol=1e-5)
-    assert tolerance.floor == pytest.approx(0.1)
-    result = compare_arrays("y", np.array([1e-6]), np.array([0.0]), tolerance)
-    assert result.max_rel == pytest.approx(1e-5)
+def test_relative_error_of_tiny_values_is_taken_against_a_hundredth_of_the_largest():
+    reference = np.array([2.0, 0.0, 1e-9])
+    result = compare_arrays("y", reference + [0, 1e-6, 1e-6], reference, DEFAULT)
+    assert result.max_rel == pytest.approx(1e-6 / 2e-2)
+
+
+def test_relative_error_of_small_probabilities_is_their_own():
+    reference = np.full(1000, 1e-3)
+    result = compare_arrays("y", reference * 1.01, reference, DEFAULT)
+    assert result.max_rel == pytest.approx(0.01)
+
+
+def test_relative_error_against_nothing():
+    assert compare_arrays("y", f32(0, 0), f32(0, 0), DEFAULT).max_rel == 0
+    assert compare_arrays("y", f32(0, 1), f32(0, 0), DEFAULT).max_rel > 1e30
 
 
 def test_zero_tolerance_asks_for_equality():
