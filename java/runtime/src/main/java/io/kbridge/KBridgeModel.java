@@ -189,7 +189,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public <T> T predict(Map<String, INDArray> inputs, Function<List<INDArray>, T> reader) {
-    return read(s -> s.plans.run(InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
+    return compute(s -> s.plans.run(InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
   }
 
   /**

@@ -2,9 +2,11 @@ package io.kbridge.plan;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -27,7 +29,7 @@ public final class Plan implements AutoCloseable {
       List<NodeContext> contexts,
       Arena arena) {
     this.inputs = inputs;
-    this.outputs = outputs;
+    this.outputs = Collections.unmodifiableMap(outputs);
     this.steps = steps.toArray(new Step[0]);
     this.contexts = contexts.toArray(new NodeContext[0]);
     this.arena = arena;
@@ -40,6 +42,18 @@ public final class Plan implements AutoCloseable {
    * @return the values the plan was compiled for, by name, in arrays of their own
    */
   public Map<String, INDArray> run(Map<String, INDArray> given) {
+    return run(given, Plan::copies);
+  }
+
+  /**
+   * Runs the plan and lets its values be read where they lie.
+   *
+   * @param given the inputs by name, of the shapes and types the plan was compiled for; not changed
+   * @param reader gets the values the plan was compiled for, by name; they are the plan's own memory, to be neither changed nor kept
+   * @param <T> what the reader makes of them
+   * @return what the reader returned
+   */
+  public <T> T run(Map<String, INDArray> given, Function<Map<String, INDArray>, T> reader) {
     inputs.forEach((name, array) -> copy(given.get(name), array));
     int at = 0;
     try {
@@ -57,9 +71,7 @@ public final class Plan implements AutoCloseable {
               + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
           e);
     }
-    Map<String, INDArray> results = new LinkedHashMap<>();
-    outputs.forEach((name, array) -> results.put(name, fresh(array)));
-    return results;
+    return reader.apply(outputs);
   }
 
   /**
@@ -84,6 +96,12 @@ public final class Plan implements AutoCloseable {
   @Override
   public void close() {
     arena.close();
+  }
+
+  private static Map<String, INDArray> copies(Map<String, INDArray> values) {
+    Map<String, INDArray> copies = new LinkedHashMap<>();
+    values.forEach((name, array) -> copies.put(name, fresh(array)));
+    return copies;
   }
 
   private static INDArray fresh(INDArray array) {

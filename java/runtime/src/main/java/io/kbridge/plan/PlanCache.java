@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -45,9 +46,25 @@ public final class PlanCache implements AutoCloseable {
    * Runs a plan for the shapes of some inputs; compiles one if none is free.
    *
    * @param inputs the inputs by name
-   * @return the wanted values by name
+   * @return the wanted values by name, in arrays of their own
    */
   public Map<String, INDArray> run(Map<String, INDArray> inputs) {
+    return use(inputs, plan -> plan.run(inputs));
+  }
+
+  /**
+   * Runs a plan as {@link #run(Map)} does and lets the values be read where they lie.
+   *
+   * @param inputs the inputs by name
+   * @param reader gets the wanted values by name, in the plan's own memory; see {@link Plan#run(Map, Function)}
+   * @param <T> what the reader makes of them
+   * @return what the reader returned
+   */
+  public <T> T run(Map<String, INDArray> inputs, Function<Map<String, INDArray>, T> reader) {
+    return use(inputs, plan -> plan.run(inputs, reader));
+  }
+
+  private <T> T use(Map<String, INDArray> inputs, Function<Plan, T> runner) {
     Object signature = signature(inputs);
     running.acquireUninterruptibly();
     try {
@@ -57,7 +74,7 @@ public final class PlanCache implements AutoCloseable {
       }
       boolean kept = false;
       try {
-        Map<String, INDArray> results = plan.run(inputs);
+        T results = runner.apply(plan);
         kept = giveBack(signature, plan);
         return results;
       } finally {
