@@ -70,7 +70,7 @@ def _unknown(reason: str) -> dict[str, Any]:
     return {"class_name": None, "reason": reason}
 
 
-# Rules for Keras's own layers. ---------------------------------------------------------------------
+# Rules for Keras's own layers. -----------------------------------------------------------------
 
 
 @initializes("kernel", layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -107,7 +107,6 @@ def _lstm_bias(layer: Any) -> Any:
     return {"class_name": "kbridge>Concatenated", "config": {"axis": 0, "parts": parts}}
 
 
-@initializes("rnn_state", layers.RNN)
 @initializes("mean", layers.Normalization)
 @initializes("count", layers.Normalization)
 def _zeros(layer: Any) -> Any:

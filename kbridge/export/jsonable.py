@@ -10,6 +10,7 @@ Two dialects leave here:
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ import numpy as np
 
 _TAG = "__kbridge_number__"
 _LAMBDA_KEYS = {"value"}
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_ABSENT = object()
 
 
 def serialised(obj: Any) -> Any:
@@ -39,7 +42,30 @@ def serialised(obj: Any) -> Any:
         return {str(key): serialised(value) for key, value in obj.items()}
     if isinstance(obj, (list, tuple)):
         return [serialised(value) for value in obj]
-    return keras.saving.serialize_keras_object(obj)
+    described = keras.saving.serialize_keras_object(obj)
+    if isinstance(described, dict) and isinstance(described.get("config"), dict):
+        described["config"] |= _left_out(obj, described["config"])
+    return described
+
+
+def _left_out(obj: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `obj` that its class forgets to put into its config.
+
+    NB: Keras forgets `Identity.gain`, `Huber.delta` and every loss's `dtype`, among others. A loss
+    that wraps a function keeps what it hands to that function.
+    """
+    held = vars(obj) if hasattr(obj, "__dict__") else {}
+    wrapped = held.get("_fn_kwargs") or {}
+    found = {}
+    for name, parameter in inspect.signature(type(obj).__init__).parameters.items():
+        if name in config or parameter.kind not in _NAMED:
+            continue
+        value = held.get(name, wrapped.get(name, _ABSENT))
+        if isinstance(inspect.getattr_static(type(obj), name, None), property):
+            value = getattr(obj, name)
+        if isinstance(value, (bool, int, float, str)) or value is None:
+            found[name] = value
+    return found
 
 
 def custom(function: Any) -> dict[str, str]:

@@ -53,7 +53,7 @@ def model_layers(model: keras.Model) -> list[LayerEntry]:
 
 
 # Keras internals ---------------------------------------------------------------------------------
-# Keras has no public way to ask for these four; nothing else in this file reads a private attribute.
+# Keras has no public way to ask for these; nothing else in this file reads private attributes.
 
 
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -62,12 +62,12 @@ def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Returns the variables that `layer` holds itself: weights, seed states, recurrent states."""
+    """Returns the variables that `layer` holds itself: weights and the states of seed generators.
+
+    NB: the states of a stateful recurrent layer are not tracked by Keras, nor in `model.variables`.
+    """
     found = [*layer._trainable_variables, *layer._non_trainable_variables]
     found += [generator.state for generator in layer._seed_generators]
-    if getattr(layer, "stateful", False):
-        states = keras.tree.flatten(getattr(layer, "states", None) or [])
-        found += [state for state in states if isinstance(state, keras.Variable)]
     return list({id(variable): variable for variable in found}.values())
 
 

@@ -33,7 +33,7 @@ def training_metadata(
         The document (docs/bundle-format.md, section 6), and the optimizer's variables in its own
         order, each with the HDF5 path where the document says it lies.
     """
-    arguments = _compile_arguments(model)
+    arguments = compile_arguments(model)
     if arguments is None:
         return {"compiled": False}, []
     document: dict[str, Any] = {"compiled": True}
@@ -58,7 +58,7 @@ def training_metadata(
 # What Keras keeps of compile() and of an optimizer only in private attributes; read nowhere else.
 
 
-def _compile_arguments(model: keras.Model) -> dict[str, Any] | None:
+def compile_arguments(model: keras.Model) -> dict[str, Any] | None:
     """Returns the arguments as they were given, or None if the model was never compiled.
 
     NB: saving a model as legacy HDF5 removes the optimizer from what Keras keeps here, so that one
@@ -97,6 +97,18 @@ def _uses_weight_decay(optimizer: Any, variable: keras.Variable) -> bool:
     if optimizer._var_key(variable) in keys:
         return False
     return pattern is None or re.search(pattern, variable.name) is None
+
+
+def is_slot(optimizer: Any, variable: keras.Variable) -> bool:
+    """Whether a variable belongs to a weight, or counts the iterations."""
+    _, weight = _slots(optimizer).get(id(variable), (None, None))
+    return weight is not None or variable is optimizer._iterations
+
+
+def excludes_from_weight_decay(optimizer: Any) -> bool:
+    """Whether exclude_from_weight_decay() was called with anything."""
+    keys, pattern = _decay_exclusions(optimizer)
+    return bool(keys) or pattern is not None
 
 
 # compile() ---------------------------------------------------------------------------------------
@@ -234,7 +246,7 @@ def _slots(optimizer: Any) -> dict[int, tuple[str, keras.Variable | None]]:
 
 
 def _slot_name(variable: Any, reference: Any, attribute: str) -> str:
-    """Returns the name Keras gave the slot: what follows the weight's path in the variable's name."""
+    """Returns the name Keras gave the slot: what follows the weight's path in its variable's."""
     if reference is None:
         return attribute.strip("_") if _AUTO_NAMED.fullmatch(variable.name) else variable.name
     prefix = f"{reference.path.replace('/', '_')}_"
