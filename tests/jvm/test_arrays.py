@@ -141,18 +141,11 @@ def test_a_result_is_freed_with_its_last_array(identity):
     one, two = arrays.from_java(result)
     part = one[1:, 2:]
     del one, two
-    assert not closed(result), "a view still looks at the memory"
+    assert not result.closed(), "a view still looks at the memory"
     same_bits(np.ascontiguousarray(part), np.ascontiguousarray(x[1:, 2:]))
     del part
-    assert closed(result)
-
-
-def closed(result):
-    import jpype
-
-    field = result.getClass().getDeclaredField("arrays")
-    field.setAccessible(True)
-    return all(bool(array.wasClosed()) for array in jpype.JObject(field.get(result)))
+    assert result.closed()
+    result.close()
 
 
 def java_gc():

@@ -7,7 +7,6 @@ import io.kbridge.graph.ElementType;
 import io.kbridge.plan.NativeArrays;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,8 +43,7 @@ public final class HostCall {
    * @throws KBridgeException if the model cannot be run on them
    */
   public HostResult run(long... addresses) {
-    Map<String, INDArray> outputs = model.predict(inputs(addresses));
-    return new HostResult(outputs.values());
+    return model.predict(inputs(addresses), HostResult::new);
   }
 
   /**
@@ -58,11 +56,13 @@ public final class HostCall {
    */
   public HostResult values(long[] addresses, String[] valueNames) {
     Map<String, INDArray> found = model.values(inputs(addresses), Arrays.asList(valueNames));
-    Collection<INDArray> ordered = new ArrayList<>();
+    List<INDArray> ordered = new ArrayList<>();
     for (String name : valueNames) {
       ordered.add(found.get(name));
     }
-    return new HostResult(ordered);
+    HostResult result = new HostResult(ordered);
+    found.values().forEach(INDArray::close);
+    return result;
   }
 
   private Map<String, INDArray> inputs(long[] addresses) {

@@ -1,57 +1,80 @@
 package io.kbridge.host;
 
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
 import io.kbridge.graph.ElementType;
 import io.kbridge.plan.NativeArrays;
-import java.util.Collection;
+import java.util.List;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Arrays that a call gave, in memory of this JVM that stays until {@link #close}, also after the model is closed. */
+/**
+ * Arrays that a call gave, in native memory that stays until {@link #close}, also after the model is closed. It is no ND4J memory: ND4J
+ * allocates with an alignment for which glibc cannot reuse the gaps that freed arrays leave, so that a process that makes and frees many
+ * grows without need.
+ */
 public final class HostResult implements AutoCloseable {
-  private final INDArray[] arrays;
+  private final Pointer[] memory;
+  private final long[] layout;
+  private boolean closed;
 
-  HostResult(Collection<INDArray> given) {
-    arrays = new INDArray[given.size()];
-    int i = 0;
-    for (INDArray array : given) {
-      arrays[i++] = contiguous(array);
-    }
-  }
-
-  /**
-   * Tells where the arrays lie: for each, the address of its first element, its element type (the ordinal of an
-   * {@link ElementType}), its rank, and its sizes.
-   *
-   * @return these numbers, one array after the other; the address is 0 for an array without elements
-   */
-  public long[] layout() {
-    int length = 0;
-    for (INDArray array : arrays) {
-      length += 3 + array.rank();
-    }
-    long[] layout = new long[length];
+  HostResult(List<INDArray> arrays) {
+    memory = new Pointer[arrays.size()];
+    layout = new long[arrays.stream().mapToInt(array -> 3 + array.rank()).sum()];
     int at = 0;
-    for (INDArray array : arrays) {
-      layout[at++] = array.isEmpty() ? 0 : NativeArrays.address(array);
+    for (int i = 0; i < memory.length; i++) {
+      INDArray array = arrays.get(i);
+      memory[i] = array.isEmpty() ? null : copy(array);
+      layout[at++] = memory[i] == null ? 0 : memory[i].address();
       layout[at++] = ElementType.of(array.dataType()).ordinal();
       layout[at++] = array.rank();
       for (long size : array.shape()) {
         layout[at++] = size;
       }
     }
-    return layout;
+  }
+
+  /**
+   * Tells where the arrays lie: for each, the address of its first element, its element type (the ordinal of an {@link ElementType}), its
+   * rank, and its sizes.
+   *
+   * @return these numbers, one array after the other; the address is 0 for an array without elements
+   */
+  public long[] layout() {
+    return layout.clone();
+  }
+
+  /**
+   * Tells whether the memory was freed.
+   *
+   * @return true after {@link #close}
+   */
+  public synchronized boolean closed() {
+    return closed;
   }
 
   /** Frees the memory. May be called again. */
   @Override
-  public void close() {
-    for (INDArray array : arrays) {
-      if (!array.wasClosed() && array.closeable()) {
-        array.close();
+  public synchronized void close() {
+    closed = true;
+    for (int i = 0; i < memory.length; i++) {
+      if (memory[i] != null) {
+        Pointer.free(memory[i]);
+        memory[i] = null;
       }
     }
   }
 
-  private static INDArray contiguous(INDArray array) {
-    return array.isEmpty() || NativeArrays.isDense(array) ? array : array.dup('c');
+  private Pointer copy(INDArray array) {
+    INDArray dense = NativeArrays.isDense(array) ? array : array.dup('c');
+    long bytes = dense.length() * dense.dataType().width();
+    Pointer copy = Pointer.malloc(bytes);
+    if (copy == null || copy.isNull()) {
+      close();
+      throw new KBridgeException(
+          ErrorCode.OUT_OF_MEMORY, "Expected " + bytes + " bytes of memory for an output. Received: none. Use smaller batches.");
+    }
+    Pointer.memcpy(copy, NativeArrays.pointer(dense), bytes);
+    return copy;
   }
 }
