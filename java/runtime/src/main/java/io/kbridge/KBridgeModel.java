@@ -92,7 +92,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @return JSON
    */
   public String inputStructure() {
-    return read(s -> s.graph.spec().get("input_structure").toString());
+    return read(s -> s.graph.json("input_structure"));
   }
 
   /**
@@ -101,7 +101,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @return JSON
    */
   public String outputStructure() {
-    return read(s -> s.graph.spec().get("output_structure").toString());
+    return read(s -> s.graph.json("output_structure"));
   }
 
   /**
@@ -110,7 +110,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @return JSON
    */
   public String layers() {
-    return read(s -> s.graph.spec().get("layers").toString());
+    return read(s -> s.graph.json("layers"));
   }
 
   /**

@@ -116,6 +116,16 @@ public final class ModelGraph {
     return spec.deepCopy();
   }
 
+  /**
+   * Returns one member of the spec as text, without copying all of it.
+   *
+   * @param key a key of the spec, such as {@code layers}
+   * @return its JSON
+   */
+  public String json(String key) {
+    return String.valueOf(spec.get(key));
+  }
+
   /** Collects the parts of a graph. */
   public static final class Builder {
     private final String name;
