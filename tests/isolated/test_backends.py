@@ -1,5 +1,6 @@
 """TensorFlow, JAX and PyTorch in one process with the JVM, loaded before it or after it."""
 
+import numpy as np
 import pytest
 
 BACKENDS = {
@@ -43,10 +44,13 @@ rng = np.random.default_rng(0)
 # Large enough for all sides to use their threads.
 a = rng.normal(size=(512, 512)).astype(np.float32)
 want = a.astype(np.float64) @ a.T.astype(np.float64)
+kernel = np.load({kernel!r})
+jvm_want = a.astype(np.float64) @ kernel.astype(np.float64)
 for _ in range(3):
     np.testing.assert_allclose(np.asarray(native(a)), want, rtol=0, atol=5e-3)
-    np.testing.assert_array_equal(model.predict(a, verbose=0), a)
-    np.testing.assert_array_equal(model.predict(tensor(a), verbose=0), a)
+    for x in (a, tensor(a)):
+        got = model.predict(x, batch_size=512, verbose=0)
+        np.testing.assert_allclose(got, jvm_want, rtol=0, atol=5e-3)
 y = low_model.predict(low(a), verbose=0)
 assert y.dtype.name == "bfloat16"
 np.testing.assert_array_equal(y, np.asarray(a, y.dtype))
@@ -54,24 +58,36 @@ print("done")
 """
 
 
+@pytest.fixture
+def paths(tmp_path, identity_bundle):
+    """Gives a matrix product (which uses BLAS and OpenMP in the JVM) and a bfloat16 identity."""
+    keras = pytest.importorskip("keras")
+    import kbridge
+
+    native = keras.Sequential([keras.Input((512,)), keras.layers.Dense(512, use_bias=False)])
+    kbridge.export(native, tmp_path / "product.h5")
+    np.save(tmp_path / "kernel.npy", np.asarray(native.weights[0].numpy()))
+    low = identity_bundle([("x", (None, 512), "bfloat16")])
+    return {
+        "path": str(tmp_path / "product.h5"),
+        "low_path": str(low),
+        "kernel": str(tmp_path / "kernel.npy"),
+    }
+
+
 @pytest.mark.parametrize("order", ["backend first", "JVM first"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_together(run_python, tmp_path, identity_bundle, backend, order):
-    path = identity_bundle([("x", (None, 512), "float32")]).rename(tmp_path / "full.h5")
-    low_path = identity_bundle([("x", (None, 512), "bfloat16")])
-    jvm = JVM.format(path=str(path), low_path=str(low_path))
+def test_together(run_python, paths, backend, order):
     # NB: the JVM's first prediction loads its native libraries, libgomp among them.
-    used = jvm + "model.predict(np.zeros((1, 512)))\n"
-    setup = BACKENDS[backend]
+    used = JVM.format(**paths) + "model.predict(np.zeros((512, 512)), batch_size=512)\n"
+    setup = BACKENDS[backend] + "import numpy as np\nnative(np.ones((512, 512), np.float32))\n"
     script = setup + used if order == "backend first" else used + setup
-    assert run_python(script + WORK).stdout.strip().endswith("done")
+    assert run_python(script + WORK.format(**paths)).stdout.strip().endswith("done")
 
 
-def test_all_three(run_python, tmp_path, identity_bundle):
-    path = identity_bundle([("x", (None, 512), "float32")]).rename(tmp_path / "full.h5")
-    low_path = identity_bundle([("x", (None, 512), "bfloat16")])
+def test_all_three(run_python, paths):
     script = "import numpy as np\n"
     for setup in BACKENDS.values():
-        script += setup + "native(np.ones((64, 64), np.float32))\n"
-    script += JVM.format(path=str(path), low_path=str(low_path))
-    assert run_python(script + WORK).stdout.strip().endswith("done")
+        script += setup + "native(np.ones((512, 512), np.float32))\n"
+    script += JVM.format(**paths) + WORK.format(**paths)
+    assert run_python(script).stdout.strip().endswith("done")
