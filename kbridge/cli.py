@@ -5,69 +5,21 @@ Heavy imports are inside of the commands, so that ``kbridge --help`` answers at 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from kbridge import errors
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from kbridge._console import Exit, console, exit_code, print_json, quiet_stdout, working
 
 _EPILOG = (
     "Exit codes: 0 all went well; 1 a check or self-test failed; 2 wrong usage or inputs; 3 the "
     "model has parts that are not supported; 4 a file is missing, damaged or not writable; 5 "
     "something is missing on this machine (Java, its libraries, a package); 6 anything else."
 )
-
-
-# Columns of tables that go into a file or another program.
-_FILE_WIDTH = 110
-
-
-class Exit(IntEnum):
-    """Exit codes, for scripts."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    UNSUPPORTED = 3
-    FILE = 4
-    ENVIRONMENT = 5
-    INTERNAL = 6
-    INTERRUPTED = 130
-
-
-_EXITS: dict[type[errors.KBridgeError], Exit] = {
-    errors.ParityError: Exit.FAILED,
-    errors.SelfTestError: Exit.FAILED,
-    errors.InvalidInputError: Exit.USAGE,
-    errors.OptionError: Exit.USAGE,
-    errors.UnsupportedModelError: Exit.UNSUPPORTED,
-    errors.UnsupportedOpError: Exit.UNSUPPORTED,
-    errors.BundleNotFoundError: Exit.FILE,
-    errors.BundleFormatError: Exit.FILE,
-    errors.ExportError: Exit.FILE,
-    errors.DeviceUnavailableError: Exit.ENVIRONMENT,
-    errors.JavaNotFoundError: Exit.ENVIRONMENT,
-    errors.JarsNotFoundError: Exit.ENVIRONMENT,
-    errors.JvmStateError: Exit.ENVIRONMENT,
-    errors.JvmOutOfMemoryError: Exit.ENVIRONMENT,
-    errors.MissingPackageError: Exit.ENVIRONMENT,
-}
-
-
-def exit_code(e: errors.KBridgeError) -> Exit:
-    """Returns the exit code of an error: that of its nearest class which has one."""
-    return next((_EXITS[cls] for cls in type(e).__mro__ if cls in _EXITS), Exit.INTERNAL)
 
 
 class _Commands(TyperGroup):
@@ -170,13 +122,14 @@ def export(
 
     - `kbridge export old_keras2_model.hdf5 model.h5 --sample images.npy`
     """
-    with _working(f"exporting {source.name}", as_json):
+    with working(f"exporting {source.name}", as_json):
+        from kbridge._arrayfiles import read_arrays
         from kbridge.export.exporter import export as export_model
 
-        x = None if sample is None else _read_arrays(sample)
+        x = None if sample is None else read_arrays(sample)
         report = export_model(source, out, x, allow_lambda=allow_lambda)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "bundle": str(report.path),
                 "bytes": report.path.stat().st_size,
@@ -209,9 +162,9 @@ def inspect(bundle: BundleFile, as_json: Json = False) -> None:
 
     told = describe(bundle)
     if as_json:
-        _print_json(told)
+        print_json(told)
     else:
-        _console().print(render(told))
+        console().print(render(told))
 
 
 @app.command()
@@ -249,20 +202,26 @@ def run(
     if self_test:
         _self_test(bundle, engine, as_json)
         return
-    with _working(f"running {bundle.name}", as_json):
-        from kbridge.jvm.model import load
+    from kbridge._arrayfiles import outputs_table, read_arrays, summary, write_arrays
 
-        x = _read_arrays(inputs)
+    with working(f"running {bundle.name}", as_json):
+        from kbridge.bundle import read_bundle
+        from kbridge.jvm.model import load
+        from kbridge.jvm.structures import flatten
+
+        x = read_arrays(inputs)
+        with read_bundle(bundle) as opened:
+            structure = opened.spec["output_structure"]
         with load(bundle, engine=engine) as model:
             names = [spec.name for spec in model.outputs]
             answer = model.predict(x, batch_size=batch_size, verbose=0)
-        outputs = dict(zip(names, _flat(answer), strict=True))
+        outputs = dict(zip(names, flatten(structure, answer, names), strict=True))
     if output is not None:
-        _write_arrays(output, outputs)
+        write_arrays(output, outputs)
     if as_json:
-        _print_json({"outputs": {name: _summary(array) for name, array in outputs.items()}})
+        print_json({"outputs": {name: summary(array) for name, array in outputs.items()}})
     else:
-        _print_outputs(outputs)
+        console().print(outputs_table(outputs))
 
 
 @app.command()
@@ -305,12 +264,13 @@ def check(
 
     - `kbridge check model.keras --input images.npy --json > parity.json`
     """
-    with _working(f"checking {source.name}", as_json) as say:
+    with working(f"checking {source.name}", as_json) as say:
+        from kbridge._arrayfiles import read_arrays
         from kbridge.parity.check import check as check_model
 
         report = check_model(
             source,
-            None if inputs is None else _read_arrays(inputs),
+            None if inputs is None else read_arrays(inputs),
             rtol=rtol,
             atol=atol,
             engine=engine,
@@ -323,9 +283,9 @@ def check(
         if html is not None:
             report.to_html(html)
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
-        _console().print(report)
+        console().print(report)
     if html is not None:
         typer.echo(f"report: {html}", err=as_json)
     if not report.ok:
@@ -350,7 +310,7 @@ def plot(
 
     - `kbridge plot resnet50.h5 resnet50.pdf --layers`
     """
-    with _working(f"drawing {bundle.name}", as_json=False):
+    with working(f"drawing {bundle.name}", as_json=False):
         from kbridge.plot import plot as draw
 
         draw(bundle, out, layers=layers)
@@ -375,9 +335,9 @@ def doctor(as_json: Json = False) -> None:
     findings = examination.examine()
     healthy = examination.healthy(findings)
     if as_json:
-        _print_json({"ok": healthy, "findings": examination.as_dicts(findings)})
+        print_json({"ok": healthy, "findings": examination.as_dicts(findings)})
     else:
-        _console().print(examination.render(findings))
+        console().print(examination.render(findings))
     if not healthy:
         raise typer.Exit(Exit.ENVIRONMENT)
 
@@ -405,7 +365,7 @@ def jars(
     repository = library.local_repository()
     wanted = library.runtime_artifacts()
     if not only_list:
-        with _quiet_stdout(as_json):
+        with quiet_stdout(as_json):
             library.resolve(wanted)
     rows = [
         {
@@ -417,7 +377,7 @@ def jars(
         for artifact in wanted
     ]
     if as_json:
-        _print_json({"repository": str(repository), "libraries": rows})
+        print_json({"repository": str(repository), "libraries": rows})
         return
     if only_list:
         for row in rows:
@@ -427,130 +387,23 @@ def jars(
 
 
 def _self_test(bundle: Path, engine: str, as_json: bool) -> None:
-    with _working(f"testing {bundle.name}", as_json):
+    with working(f"testing {bundle.name}", as_json):
         from kbridge.jvm.model import load
 
         with load(bundle, engine=engine) as model:
             told = model.self_test()
     if as_json:
-        _print_json(told)
+        print_json(told)
     else:
-        typer.echo(json.dumps(told, indent=2))
-    if not told["passed"]:
-        raise typer.Exit(Exit.FAILED)
-
-
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _FILE_WIDTH
-    return console
-
-
-@contextlib.contextmanager
-def _working(what: str, as_json: bool) -> Iterator[Callable[[str], None]]:
-    """Shows on stderr that work goes on, while stdout is kept for results."""
-    with _quiet_stdout(as_json), _console(stderr=True).status(what) as status:
-        yield lambda text: status.update(f"{what}: {text}")
-
-
-@contextlib.contextmanager
-def _quiet_stdout(as_json: bool) -> Iterator[None]:
-    """Sends what libraries print to stderr, so that stdout holds nothing but the JSON."""
-    if not as_json:
-        yield
-        return
-    # NB: the file descriptor too, because native libraries and the JVM print past sys.stdout.
-    sys.stdout.flush()
-    saved = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(saved, 1)
-        os.close(saved)
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-class _FileError(errors.BundleFormatError):
-    """A file with arrays that cannot be read or written."""
-
-
-def _read_arrays(path: Path) -> Any:
-    """Reads one array from ``.npy``, or arrays by name from ``.npz``."""
-    import numpy as np
-
-    try:
-        data = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as e:
-        raise _FileError(
-            f"Expected a NumPy file (.npy or .npz) with numbers. Received: {str(path)!r} ({e}). "
-            "Write one with numpy.save, or numpy.savez with the model's input names."
-        ) from e
-    if isinstance(data, np.ndarray):
-        return data
-    with data:
-        return {name: data[name] for name in data.files}
-
-
-def _write_arrays(path: Path, outputs: dict[str, Any]) -> None:
-    import numpy as np
-
-    try:
-        if path.suffix == ".npy" and len(outputs) == 1:
-            np.save(path, next(iter(outputs.values())))
-        elif path.suffix == ".npz":
-            np.savez(path, **outputs)
-        else:
-            raise errors.OptionError(
-                "Expected --output to end in .npz, or .npy for a model with one output. "
-                f"Received: {str(path)!r} for {len(outputs)} outputs."
+        for output in told["outputs"]:
+            verdict = "ok" if output["ok"] else "DIFFERS"
+            typer.echo(
+                f"{verdict}  {output['name']}: {output['wrong']} of {output['elements']} elements "
+                f"differ, largest error {output['max_absolute_error']:.2g}"
             )
-    except OSError as e:
-        raise _FileError(
-            f"Expected to write {str(path)!r}. Received: {e.strerror}. Choose another place."
-        ) from e
-
-
-def _flat(answer: Any) -> list[Any]:
-    if isinstance(answer, dict):
-        return [array for part in answer.values() for array in _flat(part)]
-    if isinstance(answer, (list, tuple)):
-        return [array for part in answer for array in _flat(part)]
-    return [answer]
-
-
-def _summary(array: Any) -> dict[str, Any]:
-    import numpy as np
-
-    told: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.name}
-    if array.size:
-        values = array.astype("float64")
-        told["finite"] = bool(np.isfinite(values).all())
-        for name, number in (("min", values.min()), ("max", values.max()), ("mean", values.mean())):
-            told[name] = float(number) if np.isfinite(number) else str(number)
-    return told
-
-
-def _print_outputs(outputs: dict[str, Any]) -> None:
-    import numpy as np
-    from rich.table import Table
-
-    table = Table()
-    for column in ("output", "shape", "dtype", "min", "max", "mean", "first values"):
-        table.add_column(column)
-    for name, array in outputs.items():
-        told = _summary(array)
-        numbers = [f"{told[key]:.6g}" if key in told else "" for key in ("min", "max", "mean")]
-        first = np.array2string(array.reshape(-1)[:5], precision=6, separator=", ")
-        table.add_row(name, str(told["shape"]), told["dtype"], *numbers, first.strip("[]"))
-    _console().print(table)
+        typer.echo("self-test passed" if told["ok"] else "self-test FAILED")
+    if not told["ok"]:
+        raise typer.Exit(Exit.FAILED)
 
 
 if __name__ == "__main__":
