@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -117,12 +117,12 @@ def info() -> JvmInfo | None:
     return _state.info if is_started() else None
 
 
-def start(device: str = "cpu", progress: Callable | bool | None = None) -> JvmInfo:
+def start(device: str = "cpu", progress: bool | None = None) -> JvmInfo:
     """Starts the JVM, or does nothing if it runs already.
 
     Args:
         device: ``"cpu"`` or ``"gpu"``: which native libraries are put on the class path.
-        progress: Given on to `kbridge.jvm.jars.resolve_classpath`, which may have to download.
+        progress: Whether to show the downloads that may be needed; None: when there are any.
 
     Returns:
         What runs.
@@ -196,7 +196,7 @@ def _running(device: str) -> JvmInfo:
     return _state.info
 
 
-def _launch(device: str, progress: Callable | bool | None) -> JvmInfo:
+def _launch(device: str, progress: bool | None) -> JvmInfo:
     import jpype
 
     from kbridge.jvm.java import find_java
@@ -261,7 +261,7 @@ def _after_fork() -> None:
     jpype.config.onexit = False
 
 
-def _classpath(device: str, progress: Callable | bool | None) -> list[str]:
+def _classpath(device: str, progress: bool | None) -> list[str]:
     override = os.environ.get(CLASSPATH_VARIABLE)
     if override:
         entries = [entry for entry in override.split(os.pathsep) if entry]

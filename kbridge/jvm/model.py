@@ -198,7 +198,7 @@ class JvmModel:
         names = list(dict.fromkeys(names))
         checked = self._inputs.convert(self._inputs.check(x))
         where = [arrays.address(array) for array in checked if array is not None]
-        result = _java(self._call(checked).values, where, names)
+        result = self._ask(self._call(checked).values, where, names)
         return dict(zip(names, arrays.from_java(result), strict=True))
 
     def self_test(self) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class JvmModel:
             BundleFormatError: The bundle has no golden samples.
         """
         self._check_open()
-        report = json.loads(str(_java(self._door.selfTest)))
+        report = json.loads(str(self._ask(self._door.selfTest)))
         for output in report["outputs"]:
             for error in ("max_absolute_error", "max_relative_error"):
                 output[error] = float(output[error])  # NB: infinity is a string in JSON
@@ -227,12 +227,20 @@ class JvmModel:
                 "Load the bundle again with kbridge.load."
             )
 
+    def _ask(self, method: Any, *args: Any) -> Any:
+        """Calls Java; an error is one of a closed model if another thread has closed it."""
+        try:
+            return _java(method, *args)
+        except errors.InternalError:
+            self._check_open()
+            raise
+
     def _run(self, checked: Flat) -> list[np.ndarray]:
         ready = self._inputs.convert(checked)
         call = self._call(ready)
         # NB: `ready` holds the arrays, so their memory stays until the JVM is done with it.
         where = [arrays.address(array) for array in ready if array is not None]
-        return arrays.from_java(_java(call.run, where))
+        return arrays.from_java(self._ask(call.run, where))
 
     def _call(self, ready: Flat) -> Any:
         """Returns the Java side's prepared call for these shapes."""
@@ -240,7 +248,7 @@ class JvmModel:
         call = self._calls.get(key)
         if call is None:
             shapes = [None if shape is None else list(shape) for shape in key]
-            call = _java(self._door.call, _long_matrix(shapes))
+            call = self._ask(self._door.call, _long_matrix(shapes))
             if len(self._calls) >= _CALLS_KEPT:
                 self._calls.clear()
             self._calls[key] = call

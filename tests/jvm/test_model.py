@@ -206,6 +206,30 @@ def test_threads(identity):
     assert wrong == []
 
 
+def test_closing_while_others_predict(identity):
+    model = identity(ONE)
+    seen = []
+    ready = threading.Barrier(3)
+
+    def work():
+        ready.wait()
+        try:
+            while True:
+                assert np.array_equal(model.predict_on_batch(X), X)
+        except kbridge.KBridgeError as e:
+            seen.append(type(e))
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    ready.wait()
+    model.predict(X)
+    model.close()
+    for worker in workers:
+        worker.join(60)
+    assert seen == [kbridge.JvmStateError] * 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
