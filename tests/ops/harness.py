@@ -52,6 +52,8 @@ class Case:
             inputs have one in common.
         rtol: Relative tolerance; a case that needs another one says why.
         atol: Absolute tolerance.
+        functional: Whether the operation is a node of a functional model, not inside a layer: for
+            those that Keras cannot trace with TensorFlow.
     """
 
     name: str
@@ -60,10 +62,13 @@ class Case:
     dynamic: bool | None = None
     rtol: float = RTOL
     atol: float = ATOL
+    functional: bool = False
 
     def model(self) -> keras.Model:
         """The model around the operation."""
         tensors = [self._input(i, x) for i, x in enumerate(self.inputs)]
+        if self.functional:
+            return keras.Model(tensors, self.function(*tensors))
         return keras.Model(tensors, Applies(self.function)(*tensors))
 
     def _input(self, i: int, x: np.ndarray) -> keras.KerasTensor:

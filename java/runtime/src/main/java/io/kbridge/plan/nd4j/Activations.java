@@ -265,7 +265,7 @@ public final class Activations implements OpMappings {
   }
 
   /** {@code LogSoftmax}: shifted by the maximum; ND4J's {@code log_softmax} is the log of a softmax, -inf for spreads of 100. */
-  private static void logSoftmax(Kernel k, INDArray x, INDArray z, int axis) {
+  static void logSoftmax(Kernel k, INDArray x, INDArray z, int axis) {
     INDArray one = k.scratch(x.dataType(), Shapes.replace(x.shape(), axis, 1));
     INDArray shifted = k.scratchLike(x);
     INDArray power = k.scratchLike(x);

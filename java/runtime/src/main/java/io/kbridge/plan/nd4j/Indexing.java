@@ -204,7 +204,19 @@ public final class Indexing implements OpMappings {
       source = Views.reshape(source, x.size(axis), Shapes.size(inner));
       result = Views.reshape(result, indices.length(), Shapes.size(inner));
     }
-    return k.op("gather").in(source, flat).out(result).ints(outer.length == 0 ? 0 : 1).add().step();
+    gather(k, source, flat, result, outer.length == 0 ? 0 : 1);
+    return k.step();
+  }
+
+  /** Adds ND4J's {@code gather}; it refuses BOOL, which goes as bytes. */
+  static void gather(Kernel k, INDArray source, INDArray flat, INDArray result, int axis) {
+    if (result.dataType() == DataType.BOOL) {
+      INDArray bytes = k.scratch(DataType.INT8, result.shape());
+      gather(k, k.as(source, DataType.INT8), flat, bytes, axis);
+      k.cast(bytes, result);
+    } else {
+      k.op("gather").in(source, flat).out(result).ints(axis).add();
+    }
   }
 
   /** Adds the check of indices and the change of negative ones; returns int64 indices from 0 to size - 1. */
@@ -249,12 +261,9 @@ public final class Indexing implements OpMappings {
     INDArray indices = Choice.expanded(k, indices(context, k, given, x.size(axis)), z);
     INDArray flat = k.scratchLike(indices);
     k.binary("multiply", indices, x.stride(axis), flat).binary("add", flat, positions(x, shape, axis), flat);
-    return k.op("gather")
-        .in(Views.reshape(x, x.length(), 1), Views.reshape(flat, flat.length()))
-        .out(Views.reshape(z, z.length(), 1))
-        .ints(0)
-        .add()
-        .step();
+    INDArray list = Views.reshape(flat, flat.length());
+    gather(k, Views.reshape(x, x.length(), 1), list, Views.reshape(z, z.length(), 1), 0);
+    return k.step();
   }
 
   /** For each element of a result, where index 0 of the axis is in x. */
@@ -282,7 +291,7 @@ public final class Indexing implements OpMappings {
     return k.step();
   }
 
-  private static void oneHot(Kernel k, INDArray x, INDArray z, int axis) {
+  static void oneHot(Kernel k, INDArray x, INDArray z, int axis) {
     long[] along = Shapes.ones(z.rank());
     along[axis] = z.size(axis);
     INDArray numbers = Nd4j.createFromArray(LongStream.range(0, z.size(axis)).toArray()).reshape(along);
@@ -298,14 +307,13 @@ public final class Indexing implements OpMappings {
   private static Step multiHot(OpContext context) {
     Kernel k = new Kernel(context);
     INDArray x = context.input(0);
-    int axis = context.attrs().getInt("axis", x.rank());
-    long classes = context.dim("num_classes");
-    long[] full = Shapes.insert(x.shape(), Math.min(axis, x.rank()), classes);
+    int axis = context.attrs().getInt("axis");
+    long[] full = Shapes.insert(x.shape(), axis, context.dim("num_classes"));
     int reduced = x.rank() > 1 ? 1 : 0;
     INDArray z = context.allocate(0, Shapes.remove(full, reduced));
     INDArray codes = k.scratch(DataType.INT32, full);
     INDArray found = k.scratch(DataType.INT32, Shapes.replace(full, reduced, 1));
-    oneHot(k, x, codes, Math.min(axis, x.rank()));
+    oneHot(k, x, codes, axis);
     return k.reduce("reduce_max", codes, found, reduced).cast(Views.reshape(found, z.shape()), z).step();
   }
 }

@@ -1,0 +1,81 @@
+package io.kbridge.plan.nd4j;
+
+import io.kbridge.plan.OpContext;
+import io.kbridge.plan.OpMapping;
+import io.kbridge.plan.OpMappings;
+import io.kbridge.plan.OpRegistry;
+import io.kbridge.plan.Step;
+import java.util.Arrays;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** Writing to places given by indices, and sums by group. */
+public final class Scattering implements OpMappings {
+  /** Makes the family; for the service loader. */
+  public Scattering() {}
+
+  @Override
+  public void register(OpRegistry registry) {
+    registry.op("Scatter", Scattering::scatter);
+    registry.op("ScatterUpdate", Scattering::scatterUpdate);
+    registry.op("SegmentSum", segment("unsorted_segment_sum"));
+    registry.op("SegmentMax", segment("unsorted_segment_max"));
+    registry.op("SegmentMin", segment("unsorted_segment_min"));
+    registry.op("SegmentProd", segment("unsorted_segment_prod"));
+  }
+
+  /** {@code Scatter}: values of equal indices are added, in an array of zeros. */
+  private static Step scatter(OpContext context) {
+    Kernel k = new Kernel(context);
+    INDArray z = context.allocate(0, context.dims("shape"));
+    return write(context, k.fill(z, 0), context.input(0), k.input(1, z.dataType()), z, "scatter_add").step();
+  }
+
+  private static Step scatterUpdate(OpContext context) {
+    Kernel k = new Kernel(context);
+    INDArray x = context.input(0);
+    INDArray z = context.allocate(0, x.shape());
+    String reduction = context.attrs().getString("reduction", "upd");
+    return write(context, k.copy(x, z), context.input(1), k.input(2, z.dataType()), z, "scatter_" + reduction).step();
+  }
+
+  /** Adds the write of updates into rows of z, in place, the indices made flat. */
+  private static Kernel write(OpContext context, Kernel k, INDArray indices, INDArray updates, INDArray z, String name) {
+    int depth = (int) indices.size(indices.rank() - 1);
+    long count = depth == 0 ? 1 : indices.length() / depth;
+    INDArray rows = null;
+    long[] outer = Arrays.copyOf(z.shape(), depth);
+    long[] strides = Shapes.strides(outer);
+    for (int i = 0; i < depth; i++) {
+      INDArray column = k.scratch(indices.dataType(), count);
+      k.copy(Views.select(Views.reshape(indices, count, depth), 1, i), column);
+      INDArray part = Indexing.indices(context, k, column, z.size(i));
+      INDArray scaled = k.scratchLike(part);
+      k.binary("multiply", part, strides[i], scaled);
+      if (rows != null) {
+        k.binary("add", rows, scaled, scaled);
+      }
+      rows = scaled;
+    }
+    long inner = Shapes.size(Arrays.copyOfRange(z.shape(), depth, z.rank()));
+    INDArray target = Views.reshape(z, Shapes.size(outer), inner);
+    return k.op(name).in(target, rows, Views.reshape(updates, count, inner)).out(target).add();
+  }
+
+  /** Segment reductions: ND4J's unsorted ones, which are right for sorted segments too. The count has to be known. */
+  private static OpMapping segment(String name) {
+    return context -> {
+      Kernel k = new Kernel(context);
+      if (!context.attrs().has("num_segments")) {
+        throw k.unsupported("num_segments to be given", "none");
+      }
+      long n = context.dim("num_segments");
+      INDArray x = context.input(0);
+      INDArray z = context.allocate(0, Shapes.replace(x.shape(), 0, n));
+      INDArray ids = k.as(Indexing.indices(context, k, context.input(1), n), DataType.INT32);
+      long inner = Shapes.size(Arrays.copyOfRange(x.shape(), 1, x.rank()));
+      INDArray rows = Views.reshape(x, x.size(0), inner);
+      return k.op(name).in(rows, ids).out(Views.reshape(z, n, inner)).ints(n).add().step();
+    };
+  }
+}
