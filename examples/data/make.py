@@ -1,7 +1,8 @@
 """Writes digits.h5, the bundle that examples/java and examples/scala run.
 
-A small convolutional network for 8 x 8 grey pictures. Its weights are random but always the same: what counts here is that
-the JVM gives the answers Keras gave when the bundle was written. Usage: python examples/data/make.py
+A small convolutional network for 8 x 8 grey pictures. Its weights are random but always the same:
+what counts here is that the JVM gives the answers Keras gave when the bundle was written.
+Usage: python examples/data/make.py
 """
 
 from __future__ import annotations
