@@ -55,7 +55,8 @@ def error_plot(report: ParityReport) -> Figure:
     heights = [_clipped(layer.max_ratio) for layer in report.layers]
     colors = [_GOOD if layer.ok else _BAD for layer in report.layers]
     size = 26 if len(heights) <= 120 else 10
-    axes.vlines(positions, _LOWEST, heights, colors=colors, linewidth=1, alpha=0.25)
+    if len(heights) <= 200:  # more stems would run together
+        axes.vlines(positions, _LOWEST, heights, colors=colors, linewidth=1, alpha=0.25)
     axes.scatter(positions, heights, s=size, c=colors, zorder=3, linewidths=0)
     axes.axhline(1, color=_BAD, linewidth=1.2, linestyle=(0, (5, 3)))
     axes.text(
