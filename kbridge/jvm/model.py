@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from kbridge import errors
 from kbridge.bundle import read_bundle
-from kbridge.jvm import arrays, gpu, host, progress
+from kbridge.jvm import arrays, gpu, host, progress, streams
 from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.structures import pack
 
@@ -60,6 +61,19 @@ def load(
     return JvmModel(path, device, engine, threads)
 
 
+@dataclass
+class _Call:
+    """Calls of a model with inputs of certain shapes.
+
+    Attributes:
+        java: The Java side's prepared call.
+        outputs: Shape and dtype of each output, known after the first run.
+    """
+
+    java: Any
+    outputs: list[tuple[tuple[int, ...], np.dtype]] | None = None
+
+
 class JvmModel:
     """A Keras model that runs in the JVM; made by `kbridge.load`.
 
@@ -88,7 +102,7 @@ class JvmModel:
         self._door = _java(
             host.java_class(host.DOOR).load, os.path.abspath(path), json.dumps(options)
         )
-        self._calls: dict[tuple, Any] = {}
+        self._calls: dict[tuple, _Call] = {}
         self._closer = weakref.finalize(self, _close_door, self._door)
         # NB: at the interpreter's end the JVM ends too, and takes the model with it.
         self._closer.atexit = False
@@ -162,7 +176,7 @@ class JvmModel:
         batch_size = _positive("batch_size", 32 if batch_size is None else batch_size)
         if steps is not None:
             _positive("steps", steps)
-        if _comes_in_batches(x):
+        if streams.is_stream(x):
             flat = self._predict_stream(x, steps, verbose)
         else:
             flat = self._predict_arrays(self._inputs.check(x), batch_size, steps, verbose)
@@ -198,7 +212,7 @@ class JvmModel:
         names = list(dict.fromkeys(names))
         checked = self._inputs.convert(self._inputs.check(x))
         where = [arrays.address(array) for array in checked if array is not None]
-        result = self._ask(self._call(checked).values, where, names)
+        result = self._ask(self._call(checked).java.values, where, names)
         return dict(zip(names, arrays.from_java(result), strict=True))
 
     def self_test(self) -> dict[str, Any]:
@@ -235,20 +249,35 @@ class JvmModel:
             self._check_open()
             raise
 
-    def _run(self, checked: Flat) -> list[np.ndarray]:
+    def _run(self, checked: Flat, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Runs one batch; the outputs are put into the arrays given, or into new ones."""
         ready = self._inputs.convert(checked)
         call = self._call(ready)
         # NB: `ready` holds the arrays, so their memory stays until the JVM is done with it.
         where = [arrays.address(array) for array in ready if array is not None]
-        return arrays.from_java(self._ask(call.run, where))
+        if call.outputs is None:
+            found = arrays.from_java(self._ask(call.java.run, where))
+            call.outputs = [(array.shape, array.dtype) for array in found]
+            for target, array in zip(into or [], found, strict=into is not None):
+                target[...] = array
+            return found if into is None else into
+        if into is None:
+            into = [np.empty(shape, dtype) for shape, dtype in call.outputs]
+        elif [(array.shape, array.dtype) for array in into] != call.outputs:
+            raise errors.InvalidInputError(
+                "Expected outputs whose shapes differ between batches in the number of samples "
+                f"only. Received: {call.outputs}. Predict all samples at once (predict_on_batch)."
+            )
+        self._ask(call.java.runInto, where, [arrays.address(array) for array in into])
+        return into
 
-    def _call(self, ready: Flat) -> Any:
-        """Returns the Java side's prepared call for these shapes."""
+    def _call(self, ready: Flat) -> _Call:
+        """Returns the prepared call for inputs of these shapes."""
         key = tuple(None if array is None else array.shape for array in ready)
         call = self._calls.get(key)
         if call is None:
             shapes = [None if shape is None else list(shape) for shape in key]
-            call = self._ask(self._door.call, _long_matrix(shapes))
+            call = _Call(self._ask(self._door.call, _long_matrix(shapes)))
             if len(self._calls) >= _CALLS_KEPT:
                 self._calls.clear()
             self._calls[key] = call
@@ -269,19 +298,21 @@ class JvmModel:
         outputs: list[np.ndarray] = []
         for start in progress.track(starts, len(starts), verbose):
             stop = min(start + size, rows)
-            batch = self._run([a if a is None else a[start:stop] for a in checked])
-            if not outputs:
-                outputs = [self._room(rows, stop - start, *o) for o in enumerate(batch)]
-            for whole, part in zip(outputs, batch, strict=True):
-                whole[start:stop] = part
+            batch = [a if a is None else a[start:stop] for a in checked]
+            if outputs:
+                self._run(batch, [whole[start:stop] for whole in outputs])
+                continue
+            for i, part in enumerate(self._run(batch)):
+                outputs.append(self._room(rows, stop - start, i, part))
+                outputs[i][start:stop] = part
         return outputs
 
     def _predict_stream(
         self, batches: Any, steps: int | None, verbose: str | int
     ) -> list[np.ndarray]:
-        total = steps if steps is not None else _length(batches)
+        total = steps if steps is not None else streams.length(batches)
         parts: list[list[np.ndarray]] = [[] for _ in self.outputs]
-        for batch in progress.track(_each(batches, steps), total, verbose):
+        for batch in progress.track(streams.each(batches, steps), total, verbose):
             # NB: as in Keras, a tuple is (x,), (x, y) or (x, y, sample_weight); a list is x.
             x = batch[0] if isinstance(batch, tuple) else batch
             for part, output in zip(parts, self._run(self._inputs.check(x)), strict=True):
@@ -335,30 +366,6 @@ def _close_door(door: Any) -> None:
 
     if host.is_started() and jpype.isJVMStarted():
         _java(door.close)
-
-
-def _comes_in_batches(x: Any) -> bool:
-    if isinstance(x, (np.ndarray, list, tuple, dict, int, float)) or hasattr(x, "__array__"):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-
-
-def _length(batches: Any) -> int | None:
-    return len(batches) if hasattr(batches, "__len__") else None
-
-
-def _each(batches: Any, steps: int | None) -> Iterator[Any]:
-    # NB: Keras's PyDataset counts its batches, and iterating over it need not end by itself.
-    if hasattr(batches, "__getitem__") and hasattr(batches, "__len__"):
-        source: Iterable[Any] = (batches[i] for i in range(len(batches)))
-    else:
-        source = batches
-    for i, batch in enumerate(source):
-        if i == steps:
-            return
-        yield batch
-        if i + 1 == steps:  # NB: a generator is not asked for a batch that is not wanted
-            return
 
 
 def _positive(name: str, value: Any) -> int:

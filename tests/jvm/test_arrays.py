@@ -60,8 +60,9 @@ def test_round_trip(identity, name, layout):
     given = LAYOUTS[layout](sample(name))
     before = given.tobytes()
     model = identity([("x", (None, 6), name)])
-    y = model.predict_on_batch(given)
-    same_bits(y, np.ascontiguousarray(given).astype(arrays.dtype(name), copy=False))
+    for _ in range(2):  # the first call for a shape takes another way than the next ones
+        y = model.predict_on_batch(given)
+        same_bits(y, np.ascontiguousarray(given).astype(arrays.dtype(name), copy=False))
     assert given.tobytes() == before
 
 
@@ -91,8 +92,9 @@ def test_ranks(identity, shape):
 @pytest.mark.parametrize("name", arrays.NAMES)
 def test_scalar(identity, name):
     given = sample(name, ())
-    y = identity([("x", (), name)]).predict_on_batch(given)
-    same_bits(y, np.asarray(given))
+    model = identity([("x", (), name)])
+    for _ in range(2):
+        same_bits(model.predict_on_batch(given), np.asarray(given))
 
 
 def test_no_rows(identity):
@@ -105,12 +107,15 @@ def test_input_memory_is_shared_and_not_copied():
     assert arrays.address(arrays.contiguous(x, x.dtype)) == x.ctypes.data
 
 
-def test_output_is_the_memory_of_the_jvm_and_can_be_written(identity):
+def test_outputs_can_be_written(identity):
+    model = identity([("x", (None, 6), "float32")])
     x = sample("float32")
-    y = identity([("x", (None, 6), "float32")]).predict_on_batch(x)
-    assert not y.flags.owndata
-    y[...] = 7
-    assert np.all(y == 7)
+    kept = model.predict_on_batch(x)
+    for _ in range(3):
+        y = model.predict_on_batch(x)
+        y[...] = 7
+        assert np.all(y == 7)
+    same_bits(kept, x)
 
 
 def test_outputs_do_not_share_memory_between_calls(identity):
@@ -135,7 +140,7 @@ def test_outputs_outlive_the_model(identity):
 
 def test_a_result_is_freed_with_its_last_array(identity):
     model = identity([("x", (None, 6), "float32"), ("y", (None, 6), "float32")], [0, 1])
-    call = model._call([sample("float32"), sample("float32")])
+    call = model._call([sample("float32"), sample("float32")]).java
     x = sample("float32")
     result = call.run([arrays.address(x), arrays.address(x)])
     one, two = arrays.from_java(result)

@@ -37,7 +37,7 @@ def test_batch_size_is_kept(identity, monkeypatch):
     model = identity(ONE)
     rows = []
     run = model._run
-    monkeypatch.setattr(model, "_run", lambda x: (rows.append(len(x[0])), run(x))[1])
+    monkeypatch.setattr(model, "_run", lambda x, *into: (rows.append(len(x[0])), run(x, *into))[1])
     model.predict(X, batch_size=4)
     assert rows == [4, 4, 2]
     rows.clear()

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -25,6 +26,7 @@ public final class HostCall {
   // Making an array object costs more than a small model's whole run, and callers that loop mostly give the same memory
   // again. An array kept here is used only while a caller vouches for its address.
   private final AtomicReferenceArray<Laid> laid;
+  private volatile long[] outputBytes;
 
   HostCall(KBridgeModel model, String[] names, ElementType[] types, long[][] shapes) {
     this.model = model;
@@ -43,7 +45,42 @@ public final class HostCall {
    * @throws KBridgeException if the model cannot be run on them
    */
   public HostResult run(long... addresses) {
-    return model.predict(inputs(addresses), HostResult::new);
+    return model.predict(
+        inputs(addresses),
+        outputs -> {
+          outputBytes = outputs.stream().mapToLong(HostCall::bytes).toArray();
+          return new HostResult(outputs);
+        });
+  }
+
+  /**
+   * Runs the model and puts the outputs where the caller wants them. Allowed once {@link #run} has told how large they are: for the same
+   * input shapes that does not change.
+   *
+   * @param addresses as for {@link #run}
+   * @param targets where each output is put, in the model's order: row-major, in native byte order; 0 for one without elements
+   * @throws KBridgeException if the model cannot be run on them, or the outputs are not as large as they were
+   */
+  public void runInto(long[] addresses, long[] targets) {
+    model.predict(
+        inputs(addresses),
+        outputs -> {
+          long[] sizes = outputs.stream().mapToLong(HostCall::bytes).toArray();
+          if (targets.length != sizes.length || !Arrays.equals(sizes, outputBytes)) {
+            throw new KBridgeException(
+                ErrorCode.INTERNAL,
+                "Expected " + targets.length + " outputs of " + Arrays.toString(outputBytes) + " bytes. Received: "
+                    + Arrays.toString(sizes) + ". This is a defect of kbridge: please report it.");
+          }
+          for (int i = 0; i < targets.length; i++) {
+            if (sizes[i] > 0) {
+              INDArray output = outputs.get(i);
+              INDArray dense = NativeArrays.isDense(output) ? output : output.dup('c');
+              Pointer.memcpy(new Address(targets[i], sizes[i]), NativeArrays.pointer(dense), sizes[i]);
+            }
+          }
+          return null;
+        });
   }
 
   /**
@@ -63,6 +100,10 @@ public final class HostCall {
     HostResult result = new HostResult(ordered);
     found.values().forEach(INDArray::close);
     return result;
+  }
+
+  private static long bytes(INDArray array) {
+    return array.isEmpty() ? 0 : array.length() * array.dataType().width();
   }
 
   private Map<String, INDArray> inputs(long[] addresses) {
