@@ -61,6 +61,19 @@ def adaptive_pool_spec(op: Any, inputs: Any) -> keras.KerasTensor:
     return keras.KerasTensor(shape, dtype=inputs.dtype)
 
 
+@specifies("MultiHot")
+def multi_hot_spec(op: Any, inputs: Any) -> keras.KerasTensor:
+    """Keras's own inference gives the dtype of the operand."""
+    return keras.KerasTensor(type(op).compute_output_spec(op, inputs).shape, dtype=op.dtype)
+
+
+@specifies("CategoricalCrossentropy")
+def categorical_crossentropy_spec(op: Any, target: Any, output: Any) -> keras.KerasTensor:
+    """Keras's own inference takes the classes to be on the last axis always."""
+    shape = operation_utils.reduce_shape(output.shape, axis=[op.axis])
+    return keras.KerasTensor(shape, dtype=output.dtype)
+
+
 @specifies("Logsumexp", "Reciprocal")
 def floating_spec(op: Any, x: Any) -> keras.KerasTensor:
     """Keras's own inference says float32 whatever the operand."""
@@ -151,14 +164,14 @@ def stack(call: OpCall, b: GraphBuilder) -> Values:
     return b.emit("Stack", operands_of(call, b), {"axis": axis}, *call.specs)
 
 
-@normalises("OneHot")
+@normalises("OneHot", "MultiHot")
 def one_hot(call: OpCall, b: GraphBuilder) -> Values:
     if call.attrs.get("sparse"):
         raise _unsupported("a sparse tensor is asked for", "Use sparse=False.")
     x = operands_of(call, b)[0]
     axis = positive_axis(call.attrs["axis"], x.ndim + 1)
     attrs = {"num_classes": int(call.attrs["num_classes"]), "axis": axis, "dtype": call.output.dtype}
-    return b.emit("OneHot", [x], attrs, *call.specs)
+    return b.emit(call.name, [x], attrs, *call.specs)
 
 
 @normalises("Cast", "SaturateCast", "ConvertToTensor")
