@@ -8,6 +8,7 @@ import io.kbridge.plan.Step;
 import java.util.Arrays;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /** Writing to places given by indices, and sums by group. */
 public final class Scattering implements OpMappings {
@@ -75,7 +76,26 @@ public final class Scattering implements OpMappings {
       INDArray ids = k.as(Indexing.indices(context, k, context.input(1), n), DataType.INT32);
       long inner = Shapes.size(Arrays.copyOfRange(x.shape(), 1, x.rank()));
       INDArray rows = Views.reshape(x, x.size(0), inner);
-      return k.op(name).in(rows, ids).out(Views.reshape(z, n, inner)).ints(n).add().step();
+      INDArray result = Views.reshape(z, n, inner);
+      k.op(name).in(rows, ids).out(result).ints(n).add();
+      if (!x.dataType().isFPType() && !name.endsWith("sum") && !name.endsWith("prod")) {
+        fillEmpty(k, ids, result, name.endsWith("max"));
+      }
+      return k.step();
     };
+  }
+
+  /** Gives groups without members the smallest (or largest) integer; ND4J leaves the smallest but one. */
+  private static void fillEmpty(Kernel k, INDArray ids, INDArray z, boolean smallest) {
+    long n = z.size(0);
+    INDArray members = k.scratch(DataType.INT32, n, 1);
+    INDArray ones = k.scratch(DataType.INT32, ids.length(), 1);
+    INDArray empty = k.scratch(DataType.BOOL, n, 1);
+    k.fill(ones, 1).op("unsorted_segment_sum").in(ones, ids).out(members).ints(n).add();
+    k.binary("equals", members, 0, empty);
+    long bits = z.dataType().width() * 8L - 1;
+    long limit = smallest ? -1L << bits : ~(-1L << bits);
+    INDArray bound = Nd4j.createFromArray(limit).castTo(z.dataType()).reshape();
+    Choice.where(k, empty, bound, z, z);
   }
 }
