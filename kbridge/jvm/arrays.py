@@ -4,9 +4,9 @@ Inputs cross as the address of a contiguous NumPy array that Python keeps alive 
 JPype's own direct buffers are not used for it: the JVM would hold every input until some later
 garbage collection, which a Java heap of small objects seldom needs, and the process would grow.
 
-Outputs are written by the JVM into NumPy arrays that Python made, once their shapes are known. Until
-then (the first call for a shape, and values from inside a model) they are memory of the JVM with a
-NumPy array laid over it; that memory is freed when the last array that looks at it is gone.
+Outputs are written by the JVM into NumPy arrays that Python made, once their shapes are known.
+Until then (the first call for a shape, and values from inside a model) they are memory of the JVM
+with a NumPy array laid over it; it is freed when the last array that looks at it is gone.
 """
 
 from __future__ import annotations
