@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -92,18 +93,25 @@ def run_python(tmp_path: Path) -> Callable:
         file = tmp_path / f"script{len(list(tmp_path.glob('script*.py')))}.py"
         file.write_text(script, encoding="utf-8")
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, str(file)],
             env={**os.environ, "PYTHONPATH": path, **(env or {})},
             cwd=tmp_path,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
+            start_new_session=True,
         )
-        if check and done.returncode != 0:
-            pytest.fail(f"the script ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return done
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            # NB: the whole group, because a script may hang in a process that it forked.
+            os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
+            pytest.fail(f"the script did not end within {timeout} s:\n{stdout}\n{stderr}")
+        if check and process.returncode != 0:
+            pytest.fail(f"the script ended with {process.returncode}:\n{stdout}\n{stderr}")
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
 
