@@ -154,7 +154,7 @@ def _reader_dict(value: Mapping) -> dict[str, str] | None:
     """Returns the mark of a function that Keras serialised with its code, or by bare name."""
     if value.get("class_name") == "__lambda__":
         return {"custom": "<lambda>"}
-    if set(value) == _LAMBDA_KEYS and _is_dumped_code(value["value"]):
+    if is_code(value):
         return {"custom": "<lambda>"}
     if value.get("class_name") == "function" and value.get("module") == "builtins":
         return None if _is_keras_name(value["config"]) else {"custom": str(value["config"])}
@@ -169,8 +169,11 @@ def _is_keras_name(name: Any) -> bool:
     return any(isinstance(getattr(m, str(name), None), types.FunctionType) for m in modules)
 
 
-def _is_dumped_code(value: Any) -> bool:
-    """Whether `value` is Keras's dump of a function: (code, defaults, closure)."""
-    if not isinstance(value, (list, tuple)) or len(value) != 3 or not isinstance(value[0], str):
+def is_code(value: Mapping) -> bool:
+    """Whether `value` is Keras's dump of a function: (code, defaults, closure), and no name."""
+    if set(value) != _LAMBDA_KEYS:
         return False
-    return all(part is None or isinstance(part, (list, tuple)) for part in value[1:])
+    dump = value["value"]
+    if not isinstance(dump, (list, tuple)) or len(dump) != 3 or not isinstance(dump[0], str):
+        return False
+    return all(part is None or isinstance(part, (list, tuple)) for part in dump[1:])

@@ -123,17 +123,13 @@ def _model_config(model: keras.Model) -> dict[str, Any]:
 
 def _refuse_unsayable(model: keras.Model) -> None:
     """Refuses what no config tells: weights shared across models, types, frozen containers."""
-    parents: dict[int, keras.layers.Layer] = {}
+    shared = metadata.shared_between_models(model)
+    if shared:
+        raise NotKeras2(f"{shared[0]}, and a Keras 2 file cannot say so")
     for entry in metadata.model_layers(model):
         if isinstance(entry.layer, Functional):
             _refuse_attached(entry.layer)
         for child in metadata.sublayers(entry.layer):
-            other = parents.setdefault(id(child), entry.layer)
-            if other is not entry.layer:
-                raise NotKeras2(
-                    f"layer {child.name!r}: a Keras 2 file cannot say that {other.name!r} and "
-                    f"{entry.layer.name!r} share it"
-                )
             if child.trainable and not entry.layer.trainable and _holds_layers(entry.layer):
                 raise NotKeras2(
                     f"layer {child.name!r}: it is trainable inside {entry.layer.name!r}, which is "

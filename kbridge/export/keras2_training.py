@@ -22,8 +22,8 @@ _SCHEDULES = frozenset(
 _LOSSES = frozenset(
     "BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy "
     "CategoricalFocalCrossentropy CategoricalHinge CosineSimilarity Hinge Huber KLDivergence "
-    "LogCosh MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson "
-    "SparseCategoricalCrossentropy SquaredHinge".split()
+    "LogCosh MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
+    "MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy SquaredHinge".split()
 )
 _METRICS = frozenset(
     "AUC BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalCrossentropy "

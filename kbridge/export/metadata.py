@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from kbridge.export import jsonable
 from kbridge.export.initialization import initializer_of
@@ -50,6 +51,24 @@ def model_layers(model: keras.Model) -> list[LayerEntry]:
 
     visit(model, "")
     return entries
+
+
+def shared_between_models(model: keras.Model) -> list[str]:
+    """Returns what layers stand in several models inside `model`, in words.
+
+    Keras's configs, of any version, lose that they are one layer.
+    """
+    holders: dict[int, keras.layers.Layer] = {}
+    found = []
+    for entry in model_layers(model):
+        if isinstance(entry.layer, (Functional, keras.Sequential)):
+            for child in sublayers(entry.layer):
+                other = holders.setdefault(id(child), entry.layer)
+                if other is not entry.layer:
+                    found.append(
+                        f"layer {child.name!r}: {other.name!r} and {entry.layer.name!r} share it"
+                    )
+    return found
 
 
 # Keras internals ---------------------------------------------------------------------------------
@@ -129,9 +148,11 @@ def _config_of(layer: keras.layers.Layer) -> tuple[dict[str, Any] | None, str | 
         # NB: OSError is Keras looking for the source of a lambda that was typed at a prompt.
         return None, f"{type(e).__name__}: {e}".strip()
     for key, value in config.items():
-        function = getattr(layer, key, None)
-        if isinstance(value, dict) and "custom" in value and callable(function):
-            config[key] = jsonable.custom(function)
+        held = getattr(layer, key, None)
+        if isinstance(value, dict) and "custom" in value and callable(held):
+            config[key] = jsonable.custom(held)
+        elif isinstance(value, dict) and isinstance(held, keras.initializers.Initializer):
+            config[key] = jsonable.jsonable(held)  # With what Keras's config of it leaves out.
     return config, None
 
 
@@ -139,23 +160,39 @@ def _config_of(layer: keras.layers.Layer) -> tuple[dict[str, Any] | None, str | 
 
 
 @dataclass(frozen=True)
-class _Owned:
-    """A variable with the layer it belongs to."""
+class Owned:
+    """A variable with the layer it belongs to.
+
+    Attributes:
+        variable: The variable.
+        entry: The layer that made it.
+    """
 
     variable: keras.Variable
     entry: LayerEntry
 
+    @property
+    def name(self) -> str:
+        """The variable's name in its layer: its own, or the attribute's if it has none."""
+        name = self.variable.name
+        if not _AUTO_NAMED.fullmatch(name):
+            return name
+        for attribute, value in vars(self.entry.layer).items():
+            if value is self.variable:
+                return attribute.lstrip("_")
+        return name
 
-def _owned_variables(model: keras.Model) -> list[_Owned]:
+
+def owned_variables(model: keras.Model) -> list[Owned]:
     """Returns every variable once, with its layer, in the order of the layers."""
-    holders: dict[int, list[_Owned]] = {}
+    holders: dict[int, list[Owned]] = {}
     for entry in model_layers(model):
         for variable in own_variables(entry.layer):
-            holders.setdefault(id(variable), []).append(_Owned(variable, entry))
+            holders.setdefault(id(variable), []).append(Owned(variable, entry))
     return [_owner(candidates) for candidates in holders.values()]
 
 
-def _owner(candidates: list[_Owned]) -> _Owned:
+def _owner(candidates: list[Owned]) -> Owned:
     """Of the layers that hold one variable, the one that made it: its path names that layer."""
     parts = candidates[0].variable.path.split("/")
     for owned in candidates:
@@ -175,7 +212,7 @@ def weight_names(model: keras.Model) -> dict[int, str]:
     names: dict[int, str] = {}
     taken: set[str] = set()
     groups: set[str] = set()
-    for owned in _owned_variables(model):
+    for owned in owned_variables(model):
         for name in _candidate_names(model, owned):
             above = _groups_above(name)
             if name not in taken and name not in groups and not taken.intersection(above):
@@ -186,9 +223,9 @@ def weight_names(model: keras.Model) -> dict[int, str]:
     return names
 
 
-def _candidate_names(model: keras.Model, owned: _Owned) -> Iterator[str]:
+def _candidate_names(model: keras.Model, owned: Owned) -> Iterator[str]:
     path = owned.entry.path
-    in_layer = f"{path}/{_variable_name(owned)}" if path else _variable_name(owned)
+    in_layer = f"{path}/{owned.name}" if path else owned.name
     if seed_generator_of(owned.entry.layer, owned.variable) is None:
         yield _safe(_without_root(model, owned))
     yield _safe(in_layer)
@@ -198,7 +235,7 @@ def _candidate_names(model: keras.Model, owned: _Owned) -> Iterator[str]:
         number += 1
 
 
-def _without_root(model: keras.Model, owned: _Owned) -> str:
+def _without_root(model: keras.Model, owned: Owned) -> str:
     parts = owned.variable.path.split("/")
     # NB: layers of a functional model do not have its name in their path, and one of them may have
     # the very same name; it is then also the first name in the layer's own path.
@@ -219,17 +256,6 @@ def _groups_above(name: str) -> list[str]:
     return ["/".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _variable_name(owned: _Owned) -> str:
-    """Returns the variable's name in its layer: its own, or the attribute's if it has none."""
-    name = owned.variable.name
-    if not _AUTO_NAMED.fullmatch(name):
-        return name
-    for attribute, value in vars(owned.entry.layer).items():
-        if value is owned.variable:
-            return attribute.lstrip("_")
-    return name
-
-
 def weights_metadata(model: keras.Model) -> dict[str, dict[str, Any]]:
     """Returns what section 3 of docs/bundle-format.md says of each weight, except where it lies.
 
@@ -241,12 +267,12 @@ def weights_metadata(model: keras.Model) -> dict[str, dict[str, Any]]:
         ``{"class_name": None, "reason": ...}`` where Keras keeps no record of it.
     """
     names = weight_names(model)
-    return {names[id(o.variable)]: _weight_metadata(o) for o in _owned_variables(model)}
+    return {names[id(o.variable)]: _weight_metadata(o) for o in owned_variables(model)}
 
 
-def _weight_metadata(owned: _Owned) -> dict[str, Any]:
+def _weight_metadata(owned: Owned) -> dict[str, Any]:
     variable, layer = owned.variable, owned.entry.layer
-    name = _variable_name(owned)
+    name = owned.name
     generator = seed_generator_of(layer, variable)
     if generator is not None:
         initializer = {"class_name": "SeedGenerator", "config": generator.get_config()}
@@ -282,6 +308,9 @@ def keras_model_config(model: keras.Model) -> tuple[dict[str, Any] | None, str |
     """
     from keras.src.saving.serialization_lib import ObjectSharingScope
 
+    shared = shared_between_models(model)
+    if shared:
+        return None, f"{shared[0]}, and Keras cannot say so in a config"
     try:
         with ObjectSharingScope():
             config = keras.saving.serialize_keras_object(model.get_config())
@@ -292,6 +321,24 @@ def keras_model_config(model: keras.Model) -> tuple[dict[str, Any] | None, str |
     if build_config is not None:
         document["build_config"] = keras.saving.serialize_keras_object(build_config)
     return jsonable.exact(_renumber_shared(document, {})), None
+
+
+def rebuild(
+    document: dict[str, Any], custom_objects: dict[str, Any], allow_lambda: bool = False
+) -> Any:
+    """Returns the model that `keras_model_config` described, with new weights.
+
+    Args:
+        document: What `keras_model_config` returned. It is trusted: check it first.
+        custom_objects: Classes and functions that it names, by name.
+        allow_lambda: Whether code in it may be loaded.
+    """
+    from keras.src.saving.serialization_lib import ObjectSharingScope
+
+    with ObjectSharingScope():
+        return keras.saving.deserialize_keras_object(
+            jsonable.restored(document), custom_objects, safe_mode=not allow_lambda
+        )
 
 
 def _renumber_shared(value: Any, numbers: dict[int, int]) -> Any:

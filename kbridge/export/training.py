@@ -76,7 +76,7 @@ def _raw_learning_rate(optimizer: Any) -> Any:
     return optimizer._learning_rate
 
 
-def _inner_optimizers(optimizer: Any) -> dict[str, Any]:
+def inner_optimizers(optimizer: Any) -> dict[str, Any]:
     """Returns the optimizers that `optimizer` hands its work to, by a name each."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {"inner_optimizer": optimizer.inner_optimizer}
@@ -166,7 +166,7 @@ def _path(index: int, variable: keras.Variable) -> str:
 
 
 def _optimizer(optimizer: Any, names: _Names) -> dict[str, Any]:
-    inner = _inner_optimizers(optimizer)
+    inner = inner_optimizers(optimizer)
     return {
         **_described(optimizer),
         "built": bool(optimizer.built),
