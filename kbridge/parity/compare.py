@@ -67,6 +67,9 @@ class ArrayComparison:
             largest ``|keras|`` of the array: an element that is nothing beside the others does not
             make their error look large.
         max_ratio: Largest ``|jvm - keras| / (atol + rtol * |keras|)``: above 1 is out of tolerance.
+        max_excess: Largest ``|jvm - keras| - (atol + rtol * |keras|)``, at least 0.
+        rounding: How far rounding alone moves native Keras's own array; None where nobody had to
+            ask (see `kbridge.parity.rounding`).
         worst: Index, the JVM's and Keras's value where `max_ratio` was met.
     """
 
@@ -80,12 +83,19 @@ class ArrayComparison:
     max_abs: float = 0.0
     max_rel: float = 0.0
     max_ratio: float = 0.0
+    max_excess: float = 0.0
+    rounding: float | None = None
     worst: tuple[tuple[int, ...], float, float] | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing differs."""
+        """Whether nothing differs by more than rounding."""
         return not self.findings
+
+    @property
+    def rounded(self) -> bool:
+        """Whether elements are out of tolerance, but by no more than rounding explains."""
+        return self.ok and self.outside > 0
 
     def merge(self, other: ArrayComparison) -> None:
         """Adds what the next batch of the same array gave."""
@@ -95,6 +105,9 @@ class ArrayComparison:
         self.nonfinite += other.nonfinite
         self.max_abs = max(self.max_abs, other.max_abs)
         self.max_rel = max(self.max_rel, other.max_rel)
+        self.max_excess = max(self.max_excess, other.max_excess)
+        if other.rounding is not None:
+            self.rounding = max(self.rounding or 0.0, other.rounding)
         if other.max_ratio > self.max_ratio:
             self.max_ratio, self.worst = other.max_ratio, other.worst
 
@@ -115,6 +128,11 @@ class GroupComparison:
     def ok(self) -> bool:
         """Whether nothing differs."""
         return not self.findings and all(a.ok for a in self.arrays)
+
+    @property
+    def rounded(self) -> bool:
+        """Whether elements are out of tolerance, but by no more than rounding explains."""
+        return self.ok and any(a.rounded for a in self.arrays)
 
     @property
     def all_findings(self) -> list[Finding]:
@@ -304,6 +322,7 @@ def _compare_chunk(
     result.outside += int(np.count_nonzero(outside))
     result.max_abs = max(result.max_abs, float(error.max()))
     result.max_rel = max(result.max_rel, float(relative.max()))
+    result.max_excess = max(result.max_excess, float((error - allowed).max()))
     at = int(ratio.argmax())
     if ratio[at] > result.max_ratio:
         result.max_ratio = float(ratio[at])

@@ -41,6 +41,11 @@ class ModelComparison:
     layers: list[LayerComparison] = field(default_factory=list)
     covered: list[str] = field(default_factory=list)
 
+    @property
+    def ok(self) -> bool:
+        """Whether all outputs, logits and layers agree."""
+        return self.outputs.ok and self.logits.ok and all(layer.ok for layer in self.layers)
+
     def merge(self, other: ModelComparison) -> None:
         """Adds what the next batch gave."""
         self.outputs.merge(other.outputs)
@@ -169,14 +174,14 @@ def _compare_logits(
 ) -> GroupComparison:
     reference, given = {}, {}
     for logits in find_logits(spec):
-        native = _native_logits(logits, recording)
+        native = native_logits(logits, recording)
         if native is not None:
             label = f"{logits.output} before {logits.op}"
             reference[label], given[label] = native, tested[logits.value]
     return compare_groups(given, reference, tolerance)
 
 
-def _native_logits(logits: Logits, recording: Recording) -> np.ndarray | None:
+def native_logits(logits: Logits, recording: Recording) -> np.ndarray | None:
     """Finds the native logits; None where a layer computes them inside of its own code."""
     if logits.measured is None:
         return recording.logits.get(logits.layer)

@@ -183,6 +183,7 @@ def _array_dict(array: ArrayComparison) -> dict[str, Any]:
         "max_abs_error": _number(array.max_abs),
         "max_rel_error": _number(array.max_rel),
         "max_error_in_tolerances": _number(array.max_ratio),
+        "rounding": None if array.rounding is None else _number(array.rounding),
         "worst": worst,
         "findings": [_finding_dict(finding) for finding in array.findings],
     }

@@ -15,6 +15,7 @@ from kbridge.jvm.structures import flatten, pack
 from kbridge.parity.case import Case, Flat, read_case
 from kbridge.parity.comparison import wanted_calls, wanted_taps
 from kbridge.parity.recording import Recording
+from kbridge.parity.rounding import record_moved
 
 
 class NativeSide:
@@ -37,6 +38,11 @@ class NativeSide:
 
         packed = pack(self._structure, inputs)
         return record(self._model, packed, self._calls.__contains__, self._taps)
+
+
+    def record_moved(self, inputs: Flat) -> Recording:
+        """Returns the same with weights and inputs changed by what rounding would change."""
+        return record_moved(self._model, inputs, self.record)
 
 
 class JvmSide:

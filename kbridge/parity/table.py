@@ -62,6 +62,8 @@ def _new_table(title: str, *leading: str) -> Table:
 def _cells(group: GroupComparison) -> list[str | Text]:
     outside = f"{group.outside}/{group.size}" if group.outside else "0"
     mark = Text("ok", "green") if group.ok else Text("DIFFERS", "bold red")
+    if group.rounded:
+        mark = Text("rounding", "yellow")
     ratio = f"{group.max_ratio:.2g}" if group.max_ratio < 1e6 else f"{group.max_ratio:.0e}"
     return [
         *(f"{e:.1e}" if e else "0" for e in (group.max_abs, group.max_rel)),
