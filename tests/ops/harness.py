@@ -1,7 +1,7 @@
 """Parity of single operations: a tiny model around each, in Keras and in the JVM.
 
-A family's test module lists its cases in `CASES` and gets its test from `parity_test(CASES)`. Each case
-is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model is
+A family's test module lists its cases in `CASES` and gets its test from `parity_test(CASES)`. Each
+case is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model is
 exported and run in the JVM, and what comes back has to have Keras's dtype and shape and, within
 `rtol` and `atol`, Keras's numbers.
 """
@@ -40,6 +40,17 @@ class Applies(keras.layers.Layer):
         return self.function(*tensors)
 
 
+class AppliesTo(Applies):
+    """The same, for functions whose shapes Keras cannot infer with TensorFlow: they are given."""
+
+    def __init__(self, function: Callable, spec: Any):
+        super().__init__(function)
+        self.spec = spec
+
+    def compute_output_spec(self, *tensors: Any) -> Any:
+        return self.spec
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """One use of an operation.
@@ -54,6 +65,8 @@ class Case:
         atol: Absolute tolerance.
         functional: Whether the operation is a node of a functional model, not inside a layer: for
             those that Keras cannot trace with TensorFlow.
+        uninferred: Whether Keras cannot infer the shape of the output, a tensor with the first
+            axis of the inputs.
     """
 
     name: str
@@ -63,12 +76,17 @@ class Case:
     rtol: float = RTOL
     atol: float = ATOL
     functional: bool = False
+    uninferred: bool = False
 
     def model(self) -> keras.Model:
         """The model around the operation."""
         tensors = [self._input(i, x) for i, x in enumerate(self.inputs)]
         if self.functional:
             return keras.Model(tensors, self.function(*tensors))
+        if self.uninferred:
+            (made,) = self.expected()
+            spec = keras.KerasTensor((None, *made.shape[1:]), dtype=str(made.dtype))
+            return keras.Model(tensors, AppliesTo(self.function, spec)(*tensors))
         return keras.Model(tensors, Applies(self.function)(*tensors))
 
     def _input(self, i: int, x: np.ndarray) -> keras.KerasTensor:

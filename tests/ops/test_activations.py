@@ -6,7 +6,10 @@ from keras import ops
 
 NEAR = floats(3, 5, 4, low=-4, high=4)
 FAR = np.array(
-    [[-3e38, -1e4, -120.0, -89.0, -20.0, -1.0, -1e-3, -1e-7, -0.0], [0.0, 1e-7, 1e-3, 0.5, 1.0, 3.0, 20.0, 89.0, 1e4]],
+    [
+        [-3e38, -1e4, -120.0, -89.0, -20.0, -1.0, -1e-3, -1e-7, -0.0],
+        [0.0, 1e-7, 1e-3, 0.5, 1.0, 3.0, 20.0, 89.0, 1e4],
+    ],
     "float32",
 )
 SPECIAL = np.array([[np.nan, np.inf, -np.inf, 0.0]], "float32")
@@ -52,7 +55,9 @@ CASES += [
     Case(f"{name} far", f, (np.clip(FAR, -1e4, 1e4) if name in TO_1E4 else FAR,))
     for name, f in FUNCTIONS.items()
 ]
-CASES += [Case(f"{name} special", f, (SPECIAL,)) for name, f in FUNCTIONS.items() if name not in TO_1E4]
+CASES += [
+    Case(f"{name} special", f, (SPECIAL,)) for name, f in FUNCTIONS.items() if name not in TO_1E4
+]
 CASES += [
     Case(f"{name} {dtype}", f, (NEAR.astype(dtype),), rtol=rtol, atol=atol)
     for name, f in FUNCTIONS.items()

@@ -17,8 +17,8 @@ SHAPES = {
     "ones": ((1, 1, 1), (2, 3, 4)),
 }
 FLOAT = (
-    "add subtract multiply divide true_divide maximum minimum arctan2 equal not_equal less less_equal greater "
-    "greater_equal".split()
+    "add subtract multiply divide true_divide maximum minimum arctan2 equal not_equal less less_equal "
+    "greater greater_equal".split()
 )
 ODD = "floor_divide mod power divide_no_nan hypot logaddexp".split()
 BASE = np.array([[1.0, -1.0, 0.0, np.nan, np.inf, -np.inf]], "float32")
@@ -42,14 +42,26 @@ CASES += [
     if name != "arctan2"
 ]
 CASES += [
-    Case(f"{name} {kind}", op(name), (floats(*a, low=0.5, high=4) if name == "power" else floats(*a, high=9), floats(*b, low=-3)), dynamic=False)
+    Case(
+        f"{name} {kind}",
+        op(name),
+        (
+            floats(*a, low=0.5, high=4) if name == "power" else floats(*a, high=9),
+            floats(*b, low=-3),
+        ),
+        dynamic=False,
+    )
     for name in ODD
     for kind, (a, b) in SHAPES.items()
     if kind in ("same", "trailing", "middle", "scalar")
 ]
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 CASES += [
-    Case(f"{name} {dtype}", op(name), (integers(4, 6, dtype=dtype, low=low), integers(4, 6, dtype=dtype, low=low, high=8)))
+    Case(
+        f"{name} {dtype}",
+        op(name),
+        (integers(4, 6, dtype=dtype, low=low), integers(4, 6, dtype=dtype, low=low, high=8)),
+    )
     for dtype, low in (("int32", -9), ("int64", -9), ("int8", -9), ("uint8", 0), ("int16", -9))
     for name in ("add", "subtract", "multiply", "maximum", "minimum", *COMPARISONS)
     if dtype in ("int32", "int64") or name in ("add", "multiply", "maximum", "less")
@@ -62,11 +74,20 @@ CASES += [
     for dtype in ("int32", "int64")
 ]
 CASES += [
-    Case(f"{name} {dtype}", op(name), (floats(3, 4, dtype=dtype), floats(3, 4, dtype=dtype, low=-3)), rtol=tol, atol=tol)
+    Case(
+        f"{name} {dtype}",
+        op(name),
+        (floats(3, 4, dtype=dtype), floats(3, 4, dtype=dtype, low=-3)),
+        rtol=tol,
+        atol=tol,
+    )
     for dtype, tol in (("float64", 1e-12), ("float16", 2e-3))
     for name in (*FLOAT, "floor_divide", "mod", "divide_no_nan")
 ]
-CASES += [Case(f"{name} equal values", op(name), (EQUALS, np.full_like(EQUALS, 2))) for name in COMPARISONS]
+CASES += [
+    Case(f"{name} equal values", op(name), (EQUALS, np.full_like(EQUALS, 2)))
+    for name in COMPARISONS
+]
 CASES += [
     Case(f"{name} bool {kind}", op(name), (booleans(*a), booleans(*b)), dynamic=False)
     for name in ("logical_and", "logical_or", "logical_xor", "equal", "not_equal")
@@ -74,17 +95,36 @@ CASES += [
     if kind in ("same", "trailing", "outer")
 ]
 CASES += [
-    Case("logical_and of numbers", ops.logical_and, (integers(3, 4, low=0, high=3), integers(3, 4, low=-1, high=2))),
+    Case(
+        "logical_and of numbers",
+        ops.logical_and,
+        (integers(3, 4, low=0, high=3), integers(3, 4, low=-1, high=2)),
+    ),
     Case("power negative base", lambda x: ops.power(x, 3.0), (floats(3, 4),)),
     Case("power int", ops.power, (integers(3, 4), integers(3, 4, low=0, high=5))),
     Case("power half", lambda x: x**0.5, (floats(3, 4, low=0),)),
     Case("python scalars", lambda x: 1 + 2 * x - x / 4, (floats(3, 4),)),
     Case("python scalars int", lambda x: 1 + 2 * x, (integers(3, 4),)),
     Case("promotion", ops.add, (integers(3, 4), floats(3, 4))),
-    Case("divide_no_nan zeros", ops.divide_no_nan, (np.array([[1.0, 0.0, 2.0]], "float32"), np.array([[0.0, 0.0, 4.0]], "float32"))),
-    Case("divide by zero", ops.divide, (np.array([[1.0, -1.0, 0.0]], "float32"), np.zeros((1, 3), "float32"))),
-    Case("logaddexp far", ops.logaddexp, (np.array([[1e4, -1e4, 3]], "float32"), np.array([[1e4, 0, -200]], "float32"))),
-    *[Case(name, op(name), (integers(3, 4, low=0, high=9), integers(3, 4, low=0, high=17))) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")],
+    Case(
+        "divide_no_nan zeros",
+        ops.divide_no_nan,
+        (np.array([[1.0, 0.0, 2.0]], "float32"), np.array([[0.0, 0.0, 4.0]], "float32")),
+    ),
+    Case(
+        "divide by zero",
+        ops.divide,
+        (np.array([[1.0, -1.0, 0.0]], "float32"), np.zeros((1, 3), "float32")),
+    ),
+    Case(
+        "logaddexp far",
+        ops.logaddexp,
+        (np.array([[1e4, -1e4, 3]], "float32"), np.array([[1e4, 0, -200]], "float32")),
+    ),
+    *[
+        Case(name, op(name), (integers(3, 4, low=0, high=9), integers(3, 4, low=0, high=17)))
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+    ],
 ]
 WHERE = {
     "same": ((3, 4), (3, 4), (3, 4)),
@@ -94,18 +134,31 @@ WHERE = {
     "scalar condition": ((), (3, 4), (3, 4)),
 }
 CASES += [
-    Case(f"where {kind}", ops.where, (booleans(*c), floats(*a), floats(*b, low=5, high=6)), dynamic=False)
+    Case(
+        f"where {kind}",
+        ops.where,
+        (booleans(*c), floats(*a), floats(*b, low=5, high=6)),
+        dynamic=False,
+    )
     for kind, (c, a, b) in WHERE.items()
 ]
 CASES += [
-    Case(f"where {dtype}", ops.where, (booleans(3, 4), integers(3, 4).astype(dtype), integers(3, 4, high=3).astype(dtype)))
+    Case(
+        f"where {dtype}",
+        ops.where,
+        (booleans(3, 4), integers(3, 4).astype(dtype), integers(3, 4, high=3).astype(dtype)),
+    )
     for dtype in ("int32", "int64", "int8", "float16", "float64", "bool", "uint8")
 ]
 CASES += [
     Case(
         "where special",
         ops.where,
-        (np.array([[True, False, True, False]]), np.array([[1, np.nan, np.inf, -np.inf]], "float32"), np.array([[np.nan, 2, np.nan, np.inf]], "float32")),
+        (
+            np.array([[True, False, True, False]]),
+            np.array([[1, np.nan, np.inf, -np.inf]], "float32"),
+            np.array([[np.nan, 2, np.nan, np.inf]], "float32"),
+        ),
     ),
 ]
 

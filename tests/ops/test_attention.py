@@ -15,11 +15,27 @@ CASES = [
     Case("scale", lambda q, k, v: attention(q, k, v, scale=0.3), (Q, K, V)),
     Case("bias", lambda q, k, v: attention(q, k, v, bias=floats(1, 4, 5, 7)), (Q, K, V)),
     Case("mask", lambda q, k, v, m: attention(q, k, v, mask=m), (Q, K, V, MASK)),
-    Case("row masked as a whole", lambda q, k, v, m: attention(q, k, v, mask=m), (Q, K, V, ONE_ROW)),
+    Case(
+        "row masked as a whole", lambda q, k, v, m: attention(q, k, v, mask=m), (Q, K, V, ONE_ROW)
+    ),
     Case("causal", lambda q, k, v: attention(q, k, v, is_causal=True), (Q, K, V)),
-    Case("causal square and mask", lambda q, m: attention(q, q, q, mask=m, is_causal=True), (Q, booleans(2, 1, 5, 5))),
-    Case("grouped heads", lambda q, k, v: attention(q, k, v), (Q, K[:, :, :2].copy(), V[:, :, :2].copy())),
-    Case("float16", lambda q, k, v: attention(q, k, v), tuple(a.astype("float16") for a in (Q, K, V)), rtol=4e-3, atol=2e-3),
+    Case(
+        "causal square and mask",
+        lambda q, m: attention(q, q, q, mask=m, is_causal=True),
+        (Q, booleans(2, 1, 5, 5)),
+    ),
+    Case(
+        "grouped heads",
+        lambda q, k, v: attention(q, k, v),
+        (Q, K[:, :, :2].copy(), V[:, :, :2].copy()),
+    ),
+    Case(
+        "float16",
+        lambda q, k, v: attention(q, k, v),
+        tuple(a.astype("float16") for a in (Q, K, V)),
+        rtol=4e-3,
+        atol=2e-3,
+    ),
     Case("one query", lambda q, k, v: attention(q, k, v), (np.ascontiguousarray(Q[:, :1]), K, V)),
 ]
 

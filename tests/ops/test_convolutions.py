@@ -1,4 +1,4 @@
-"""Convolutions: every rank, padding, stride, dilation, grouping and data format that Keras has on CPU."""
+"""Convolutions: every rank, padding, stride, dilation and grouping that Keras has on CPU."""
 
 import numpy as np
 from harness import Case, floats, parity_test
@@ -12,7 +12,9 @@ def kernel_of(*shape):
     return floats(*shape, low=-0.3, high=0.3)
 
 
-def conv(name, rank, *, filters=4, channels=3, first=False, kernel_channels=None, window=None, **kw):
+def conv(
+    name, rank, *, filters=4, channels=3, first=False, kernel_channels=None, window=None, **kw
+):
     shape = (channels, *RANKS[rank]) if first else (*RANKS[rank], channels)
     x = floats(2, *shape)
     kernel = kernel_of(*(window or WINDOWS[rank]), kernel_channels or channels, filters)
@@ -29,8 +31,13 @@ def depthwise(name, rank, *, multiplier=1, channels=3, **kw):
 
 def separable(name, rank, *, multiplier=2, **kw):
     x = floats(2, *RANKS[rank], 3)
-    kernel, point = kernel_of(*WINDOWS[rank], 3, multiplier), kernel_of(*[1] * rank, 3 * multiplier, 5)
-    return Case(f"separable{rank}d {name}", lambda t: ops.separable_conv(t, kernel, point, **kw), (x,))
+    kernel, point = (
+        kernel_of(*WINDOWS[rank], 3, multiplier),
+        kernel_of(*[1] * rank, 3 * multiplier, 5),
+    )
+    return Case(
+        f"separable{rank}d {name}", lambda t: ops.separable_conv(t, kernel, point, **kw), (x,)
+    )
 
 
 def transposed(name, rank, *, window=None, **kw):
@@ -47,9 +54,7 @@ CASES = [
     for padding in ("valid", "same")
 ]
 CASES += [
-    conv("strides", rank, strides=2, padding=padding)
-    for rank in (1, 2, 3)
-    for padding in ("same",)
+    conv("strides", rank, strides=2, padding=padding) for rank in (1, 2, 3) for padding in ("same",)
 ]
 CASES += [
     conv("strides valid", 2, strides=(2, 3)),
@@ -67,7 +72,12 @@ CASES += [
     conv("window larger than input same", 2, window=(11, 9), padding="same"),
     conv("one filter", 2, filters=1),
     Case("conv2d both inputs", ops.conv, (floats(2, 5, 6, 3), floats(2, 2, 3, 4)), dynamic=False),
-    Case("conv2d float64", ops.conv, (floats(2, 5, 6, 3, dtype="float64"), floats(2, 2, 3, 4, dtype="float64")), dynamic=False),
+    Case(
+        "conv2d float64",
+        ops.conv,
+        (floats(2, 5, 6, 3, dtype="float64"), floats(2, 2, 3, 4, dtype="float64")),
+        dynamic=False,
+    ),
     Case(
         "conv2d negative and large",
         lambda t: ops.conv(t, floats(3, 3, 2, 4), padding="same"),
@@ -90,7 +100,14 @@ CASES += [
         for p in ("valid", "same")
     ],
     *[
-        transposed(f"window {k} strides {s} {p} padding {o}", 1, window=(k,), strides=s, padding=p, output_padding=o)
+        transposed(
+            f"window {k} strides {s} {p} padding {o}",
+            1,
+            window=(k,),
+            strides=s,
+            padding=p,
+            output_padding=o,
+        )
         for k, s, o in ((1, 2, None), (1, 3, None), (4, 2, 1), (5, 3, 2), (2, 4, 3), (4, 3, 0))
         for p in ("valid", "same")
         # Keras's own shape is too small for TensorFlow there.

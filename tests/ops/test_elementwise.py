@@ -4,7 +4,9 @@ import numpy as np
 from harness import Case, floats, integers, parity_test
 from keras import ops
 
-ANY = np.concatenate([floats(40, low=-5, high=5), [0, 1, -1, 0.5, -0.5, 1.5, 2.5, -1.5, 1e-6, -1e-6]])
+ANY = np.concatenate(
+    [floats(40, low=-5, high=5), [0, 1, -1, 0.5, -0.5, 1.5, 2.5, -1.5, 1e-6, -1e-6]]
+)
 ANY = ANY.astype("float32").reshape(2, 25)
 UNIT = np.concatenate([floats(40, low=-0.99, high=0.99), [0, 1e-6, -1e-6, 0.999, -0.999]])
 UNIT = UNIT.astype("float32").reshape(3, 15)
@@ -14,9 +16,9 @@ INT = integers(3, 7)
 LARGE = np.array([[-80, -30, -1e-7, 1e-7, 30, 80]], "float32")
 
 NAMES = {
-    "any": "negative abs absolute floor ceil square reciprocal sign trunc round exp expm1 sin cos tan arctan "
-    "sinh cosh tanh arcsinh erf deg2rad rad2deg isnan isinf isfinite isposinf isneginf nan_to_num "
-    "logical_not exp2".split(),
+    "any": "negative abs absolute floor ceil square reciprocal sign trunc round exp expm1 sin cos tan "
+    "arctan sinh cosh tanh arcsinh erf deg2rad rad2deg isnan isinf isfinite isposinf isneginf nan_to_num "
+    "logical_not exp2 fabs real conj erfc".split(),
     "unit": "arcsin arccos arctanh log1p".split(),
     "positive": "sqrt rsqrt log log2 log10 log1p".split(),
 }
@@ -31,16 +33,23 @@ CASES = [
     for name in names
 ]
 ALL = sorted({name for names in NAMES.values() for name in names})
-# sin(inf) and the like: TensorFlow gives NaN with either sign of zero, which is what is compared here too.
 CASES += [Case(f"{name} special", getattr(ops, name), (SPECIAL,)) for name in ALL]
 CASES += [
-    Case(f"{name} float64", getattr(ops, name), (DATA[kind].astype("float64"),), rtol=1e-12, atol=1e-14)
+    Case(
+        f"{name} float64",
+        getattr(ops, name),
+        (DATA[kind].astype("float64"),),
+        rtol=1e-12,
+        atol=1e-14,
+    )
     for kind, names in NAMES.items()
     for name in names
     if not (kind == "positive" and name == "log1p") and name not in FLOAT32_ONLY
 ]
 CASES += [
-    Case(f"{name} float16", getattr(ops, name), (DATA[kind].astype("float16"),), rtol=2e-3, atol=1e-3)
+    Case(
+        f"{name} float16", getattr(ops, name), (DATA[kind].astype("float16"),), rtol=2e-3, atol=1e-3
+    )
     for kind, names in NAMES.items()
     for name in names
     if not (kind == "positive" and name == "log1p") and name not in FLOAT32_ONLY
@@ -65,7 +74,12 @@ CASES += [
     Case("clip", lambda x: ops.clip(x, -0.5, 1.5), (ANY,)),
     Case("clip special", lambda x: ops.clip(x, -0.5, 1.5), (SPECIAL,)),
     Case("clip int", lambda x: ops.clip(x, -2, 3), (INT,)),
-    Case("clip tensors", lambda x: ops.clip(x, floats(2, 1, low=-1, high=0), floats(25, low=0, high=1)), (ANY,), dynamic=False),
+    Case(
+        "clip tensors",
+        lambda x: ops.clip(x, floats(2, 1, low=-1, high=0), floats(25, low=0, high=1)),
+        (ANY,),
+        dynamic=False,
+    ),
     Case("logical_not bool", ops.logical_not, (INT > 0,)),
     Case("erf far", ops.erf, (LARGE,)),
     Case("nan_to_num values", lambda x: ops.nan_to_num(x, nan=1, posinf=2, neginf=3), (SPECIAL,)),
@@ -87,15 +101,33 @@ CASES += [
     if source != target and not (target == "uint8" and source != "bool")
 ]
 CASES += [
-    Case(f"cast {source} to float32", lambda x: ops.cast(x, "float32"), (VALUES["int32"].astype(source),))
+    Case(
+        f"cast {source} to float32",
+        lambda x: ops.cast(x, "float32"),
+        (VALUES["int32"].astype(source),),
+    )
     for source in ("int8", "int16", "int64", "float16", "float64")
 ]
 CASES += [
-    Case("cast float32 to uint8", lambda x: ops.cast(x, "uint8"), (np.array([[0, 1.9, 200]], "float32"),)),
-    Case("cast uint8 to int32", lambda x: ops.cast(x, "int32"), (np.array([[0, 7, 255]], "uint8"),)),
+    Case(
+        "cast float32 to uint8",
+        lambda x: ops.cast(x, "uint8"),
+        (np.array([[0, 1.9, 200]], "float32"),),
+    ),
+    Case(
+        "cast uint8 to int32", lambda x: ops.cast(x, "int32"), (np.array([[0, 7, 255]], "uint8"),)
+    ),
     Case("cast nan to bool", lambda x: ops.cast(x, "bool"), (SPECIAL,)),
-    Case("saturate uint8", lambda x: ops.saturate_cast(x, "uint8"), (np.array([[-9.5, 3.7, 300]], "float32"),)),
-    Case("saturate int8", lambda x: ops.saturate_cast(x, "int8"), (np.array([[-900, 3, 300]], "int32"),)),
+    Case(
+        "saturate uint8",
+        lambda x: ops.saturate_cast(x, "uint8"),
+        (np.array([[-9.5, 3.7, 300]], "float32"),),
+    ),
+    Case(
+        "saturate int8",
+        lambda x: ops.saturate_cast(x, "int8"),
+        (np.array([[-900, 3, 300]], "int32"),),
+    ),
 ]
 
 test_parity = parity_test(CASES)

@@ -33,7 +33,12 @@ CASES = [
     item("empty", lambda x: x[:, 3:2]),
     item("tensor", lambda x: ops.take(x, np.array([1, 0, 2], "int32"), axis=1)),
     Case("slice", lambda x: ops.slice(x, (1, 0, 2), (2, 5, 3)), (X,), dynamic=False),
-    Case("slice_update", lambda x, y: ops.slice_update(x, (1, 2, 0), y), (X, floats(2, 2, 6, low=7, high=8)), dynamic=False),
+    Case(
+        "slice_update",
+        lambda x, y: ops.slice_update(x, (1, 2, 0), y),
+        (X, floats(2, 2, 6, low=7, high=8)),
+        dynamic=False,
+    ),
 ]
 MODES = {"constant": 6, "reflect": 2, "symmetric": 3}
 CASES += [
@@ -49,7 +54,9 @@ CASES += [
 CASES += [
     Case("pad value", lambda x: ops.pad(x, [[0, 0], [1, 1], [0, 3]], constant_values=-7.5), (X,)),
     Case("pad wide", lambda x: ops.pad(x, [[0, 0], [40, 0], [0, 0]]), (X,)),
-    Case("pad images", lambda x: ops.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), (floats(2, 8, 8, 3),)),
+    Case(
+        "pad images", lambda x: ops.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), (floats(2, 8, 8, 3),)
+    ),
 ]
 TABLE = floats(10, 4)
 IDS = integers(3, 5, low=0, high=10)
@@ -59,16 +66,40 @@ CASES += [
     Case("take rows by vector", lambda i: ops.take(TABLE, i, axis=0), (IDS[0],)),
     Case("take rows by scalar", lambda i: ops.take(TABLE, i, axis=0), (np.int32(3).reshape(()),)),
     Case("take of vector", lambda i: ops.take(TABLE[:, 0], i, axis=0), (IDS,)),
-    Case("take of vector by 3 axes", lambda i: ops.take(TABLE[:, 0], i, axis=0), (integers(2, 3, 4, low=0),)),
+    Case(
+        "take of vector by 3 axes",
+        lambda i: ops.take(TABLE[:, 0], i, axis=0),
+        (integers(2, 3, 4, low=0),),
+    ),
     Case("take negative", lambda x: ops.take(x, [-1, 0, -5], axis=1), (X,)),
     Case("take axis 1", lambda x: ops.take(x, [[3, 1], [0, 4]], axis=1), (X,)),
     Case("take last axis", lambda x: ops.take(x, [3, 1, 1], axis=-1), (X,)),
     Case("take flat", lambda x: ops.take(x, [7, 33, 2]), (X,), dynamic=False),
     Case("take one column", lambda i: ops.take(floats(10, 1), i, axis=0), (IDS,)),
-    Case("take_along_axis", lambda x: ops.take_along_axis(x, integers(4, 2, 6, low=0, high=5), axis=1), (X,), dynamic=False),
-    Case("take_along_axis last", lambda x: ops.take_along_axis(x, integers(4, 5, 3, low=-6, high=6), axis=-1), (X,), dynamic=False),
-    Case("take_along_axis spread", lambda x: ops.take_along_axis(x, integers(4, 1, 3, low=0, high=6), axis=2), (X,), dynamic=False),
-    Case("take_along_axis flat", lambda x: ops.take_along_axis(x, integers(7, low=0, high=100)), (X,), dynamic=False),
+    Case(
+        "take_along_axis",
+        lambda x: ops.take_along_axis(x, integers(4, 2, 6, low=0, high=5), axis=1),
+        (X,),
+        dynamic=False,
+    ),
+    Case(
+        "take_along_axis last",
+        lambda x: ops.take_along_axis(x, integers(4, 5, 3, low=-6, high=6), axis=-1),
+        (X,),
+        dynamic=False,
+    ),
+    Case(
+        "take_along_axis spread",
+        lambda x: ops.take_along_axis(x, integers(4, 1, 3, low=0, high=6), axis=2),
+        (X,),
+        dynamic=False,
+    ),
+    Case(
+        "take_along_axis flat",
+        lambda x: ops.take_along_axis(x, integers(7, low=0, high=100)),
+        (X,),
+        dynamic=False,
+    ),
     Case("one_hot", lambda i: ops.one_hot(i, 10), (IDS,)),
     Case("one_hot axis 1", lambda i: ops.one_hot(i, 10, axis=1), (IDS,)),
     Case("one_hot outside", lambda i: ops.one_hot(i, 4), (integers(3, 5, low=-3, high=7),)),
@@ -89,6 +120,6 @@ def test_indices_outside_are_refused(jvm, bad):
     case = Case("take", lambda i: ops.take(TABLE, i, axis=0), (IDS,))
     ids = IDS.copy()
     ids[1, 2] = bad
-    with kbridge.load(case.bundle, engine="nd4j") as model:
-        with pytest.raises(kbridge.errors.InvalidInputError, match="indices from -10 to 9"):
-            model.predict_on_batch(ids)
+    refused = pytest.raises(kbridge.errors.InvalidInputError, match="indices from -10 to 9")
+    with kbridge.load(case.bundle, engine="nd4j") as model, refused:
+        model.predict_on_batch(ids)

@@ -29,12 +29,34 @@ CASES = [
     moved("transpose matrix", ops.transpose, floats(3, 4), dynamic=False),
     moved("swapaxes", lambda x: ops.swapaxes(x, 1, -1)),
     moved("moveaxis", lambda x: ops.moveaxis(x, [1, 2], [-1, 1])),
-    moved("concatenate", lambda x, y: ops.concatenate([x, y], axis=-1), floats(2, 3, 4), floats(2, 3, 2)),
-    moved("concatenate axis 1", lambda x, y: ops.concatenate([x, y, x], axis=1), floats(2, 3, 4), floats(2, 1, 4)),
+    moved(
+        "concatenate",
+        lambda x, y: ops.concatenate([x, y], axis=-1),
+        floats(2, 3, 4),
+        floats(2, 3, 2),
+    ),
+    moved(
+        "concatenate axis 1",
+        lambda x, y: ops.concatenate([x, y, x], axis=1),
+        floats(2, 3, 4),
+        floats(2, 1, 4),
+    ),
     moved("concatenate axis 0", lambda x: ops.concatenate([x, x], axis=0)),
-    moved("concatenate mixed", lambda x, y: ops.concatenate([x, y], axis=-1), floats(2, 3), integers(2, 3)),
-    moved("stack", lambda x, y: ops.stack([x, y], axis=1), floats(2, 3), floats(2, 3, low=5, high=6)),
-    moved("stack last", lambda x, y: ops.stack([x, y], axis=-1), floats(2, 3), floats(2, 3, low=5, high=6)),
+    moved(
+        "concatenate mixed",
+        lambda x, y: ops.concatenate([x, y], axis=-1),
+        floats(2, 3),
+        integers(2, 3),
+    ),
+    moved(
+        "stack", lambda x, y: ops.stack([x, y], axis=1), floats(2, 3), floats(2, 3, low=5, high=6)
+    ),
+    moved(
+        "stack last",
+        lambda x, y: ops.stack([x, y], axis=-1),
+        floats(2, 3),
+        floats(2, 3, low=5, high=6),
+    ),
     moved("unstack", lambda x: ops.unstack(x, axis=1)),
     moved("unstack last", lambda x: ops.unstack(x, axis=-1)),
     moved("split", lambda x: ops.split(x, 2, axis=2)),
@@ -68,7 +90,11 @@ BY_TYPE = {
     "reshape": lambda x: ops.reshape(x, (-1, 12)),
 }
 CASES += [
-    Case(f"{name} {dtype}", function, (booleans(2, 3, 4) if dtype == "bool" else np.abs(integers(2, 3, 4)).astype(dtype),))
+    Case(
+        f"{name} {dtype}",
+        function,
+        (booleans(2, 3, 4) if dtype == "bool" else np.abs(integers(2, 3, 4)).astype(dtype),),
+    )
     for name, function in BY_TYPE.items()
     for dtype in ("float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 ]

@@ -13,7 +13,12 @@ UPPER = np.triu(SQUARE)
 LOOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 CASES = [
-    Case(f"norm {ord_} {axis}{' keepdims' if keep else ''}", lambda x, o=ord_, a=axis, k=keep: ops.norm(x, ord=o, axis=a, keepdims=k), (X,), dynamic=False)
+    Case(
+        f"norm {ord_} {axis}{' keepdims' if keep else ''}",
+        lambda x, o=ord_, a=axis, k=keep: ops.norm(x, ord=o, axis=a, keepdims=k),
+        (X,),
+        dynamic=False,
+    )
     for ord_, axis, keep in (
         (None, 1, False),
         (None, (1, 2), True),
@@ -39,7 +44,12 @@ CASES += [
     Case("solve", ops.solve, (SQUARE, floats(2, 4, 3)), **LOOSE),
     Case("solve vectors", ops.solve, (SQUARE[0], floats(4)), dynamic=False, **LOOSE),
     Case("solve_triangular upper", ops.solve_triangular, (UPPER, floats(2, 4, 3)), **LOOSE),
-    Case("solve_triangular lower", lambda a, b: ops.solve_triangular(a, b, lower=True), (LOWER, floats(2, 4, 3)), **LOOSE),
+    Case(
+        "solve_triangular lower",
+        lambda a, b: ops.solve_triangular(a, b, lower=True),
+        (LOWER, floats(2, 4, 3)),
+        **LOOSE,
+    ),
 ]
 
 test_parity = parity_test(CASES)

@@ -14,17 +14,53 @@ EDGES = np.array([[0, 1, 0, 1]], "float32")
 CASES = [
     Case("binary", ops.binary_crossentropy, (TARGET, P * 0.99)),
     Case("binary edges", ops.binary_crossentropy, (np.array([[0, 0, 1, 1]], "float32"), EDGES)),
-    Case("binary logits", lambda t, x: ops.binary_crossentropy(t, x, from_logits=True), (TARGET, LOGITS)),
-    Case("binary logits far", lambda t, x: ops.binary_crossentropy(t, x, from_logits=True), (np.array([[0, 1, 1, 0], [1, 0, 0, 1]], "float32"), FAR)),
+    Case(
+        "binary logits",
+        lambda t, x: ops.binary_crossentropy(t, x, from_logits=True),
+        (TARGET, LOGITS),
+    ),
+    Case(
+        "binary logits far",
+        lambda t, x: ops.binary_crossentropy(t, x, from_logits=True),
+        (np.array([[0, 1, 1, 0], [1, 0, 0, 1]], "float32"), FAR),
+    ),
     Case("categorical", ops.categorical_crossentropy, (ONE_HOT, P)),
-    Case("categorical zeros", ops.categorical_crossentropy, (np.eye(4, dtype="float32")[[0, 1]], np.array([[0, 1, 0, 0], [0, 1, 0, 0]], "float32"))),
-    Case("categorical logits", lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True), (ONE_HOT, LOGITS)),
-    Case("categorical axis 1", lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True, axis=1), (floats(2, 3, 4, low=0), floats(2, 3, 4))),
+    Case(
+        "categorical zeros",
+        ops.categorical_crossentropy,
+        (np.eye(4, dtype="float32")[[0, 1]], np.array([[0, 1, 0, 0], [0, 1, 0, 0]], "float32")),
+    ),
+    Case(
+        "categorical logits",
+        lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True),
+        (ONE_HOT, LOGITS),
+    ),
+    Case(
+        "categorical axis 1",
+        lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True, axis=1),
+        (floats(2, 3, 4, low=0), floats(2, 3, 4)),
+    ),
     Case("sparse", ops.sparse_categorical_crossentropy, (integers(4, low=0, high=5), P)),
-    Case("sparse logits", lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True), (integers(4, low=0, high=5), LOGITS)),
-    Case("sparse logits far", lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True), (np.array([1, 0], "int32"), FAR)),
-    Case("sparse 3 axes", lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True), (integers(2, 3, low=0, high=4), floats(2, 3, 4))),
-    Case("sparse of one column", ops.sparse_categorical_crossentropy, (integers(4, 1, low=0, high=5), P)),
+    Case(
+        "sparse logits",
+        lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True),
+        (integers(4, low=0, high=5), LOGITS),
+    ),
+    Case(
+        "sparse logits far",
+        lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True),
+        (np.array([1, 0], "int32"), FAR),
+    ),
+    Case(
+        "sparse 3 axes",
+        lambda t, x: ops.sparse_categorical_crossentropy(t, x, from_logits=True),
+        (integers(2, 3, low=0, high=4), floats(2, 3, 4)),
+    ),
+    Case(
+        "sparse of one column",
+        ops.sparse_categorical_crossentropy,
+        (integers(4, 1, low=0, high=5), P),
+    ),
 ]
 
 test_parity = parity_test(CASES)

@@ -57,7 +57,9 @@ CASES = [
     ),
     # The mean is 100 times the spread: float32 leaves 5 digits of the deviations.
     Case("layer norm far from 0", ops.layer_normalization, (X + 100,), rtol=1e-4, atol=1e-4),
-    Case("layer norm float16", ops.layer_normalization, (X.astype("float16"),), rtol=2e-3, atol=1e-3),
+    Case(
+        "layer norm float16", ops.layer_normalization, (X.astype("float16"),), rtol=2e-3, atol=1e-3
+    ),
     Case("rms norm", lambda x: ops.rms_normalization(x, floats(3)), (X,)),
     Case("rms norm plain", ops.rms_normalization, (X,)),
     Case("rms norm axes", lambda x: ops.rms_normalization(x, axis=[1, 2]), (X,)),
@@ -70,7 +72,13 @@ CASES = [
     Case("moments", lambda x: ops.moments(x, axes=[0, 1, 2]), (X,), dynamic=False),
     Case("moments keepdims", lambda x: ops.moments(x, axes=[1], keepdims=True), (X,)),
     Case("moments last", lambda x: ops.moments(x, axes=[-1]), (X,)),
-    Case("moments float16", lambda x: ops.moments(x, axes=[1]), (X.astype("float16"),), rtol=2e-3, atol=1e-3),
+    Case(
+        "moments float16",
+        lambda x: ops.moments(x, axes=[1]),
+        (X.astype("float16"),),
+        rtol=2e-3,
+        atol=1e-3,
+    ),
 ]
 
 test_parity = parity_test(CASES)

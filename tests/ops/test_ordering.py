@@ -30,10 +30,22 @@ CASES += [
     Case("top_k ties", lambda x: ops.top_k(x, 4), (TIES,)),
     Case("top_k int", lambda x: ops.top_k(x, 2), (integers(3, 9),)),
     Case("top_k vector", lambda x: ops.top_k(x, 2), (floats(6),), dynamic=False),
-    Case("in_top_k", lambda t, p: ops.in_top_k(t, p, 2), (np.array([0, 1, 3], "int32"), floats(3, 5))),
+    Case(
+        "in_top_k", lambda t, p: ops.in_top_k(t, p, 2), (np.array([0, 1, 3], "int32"), floats(3, 5))
+    ),
     Case("in_top_k ties", lambda t, p: ops.in_top_k(t, p, 2), (np.array([0, 3, 2], "int32"), TIES)),
-    Case("searchsorted", lambda x: ops.searchsorted(SEQUENCE, x), (np.array([-2, -1, 0, 1, 1.5, 4], "float32"),), dynamic=False),
-    Case("searchsorted right", lambda x: ops.searchsorted(SEQUENCE, x, side="right"), (np.array([-2, -1, 0, 1, 1.5, 4], "float32"),), dynamic=False),
+    Case(
+        "searchsorted",
+        lambda x: ops.searchsorted(SEQUENCE, x),
+        (np.array([-2, -1, 0, 1, 1.5, 4], "float32"),),
+        dynamic=False,
+    ),
+    Case(
+        "searchsorted right",
+        lambda x: ops.searchsorted(SEQUENCE, x, side="right"),
+        (np.array([-2, -1, 0, 1, 1.5, 4], "float32"),),
+        dynamic=False,
+    ),
 ]
 CASES += [
     Case(f"{name} {kind}", f, (x,), dynamic=False)

@@ -29,15 +29,33 @@ CASES = [
 CASES += [
     Case("matmul weights", lambda x: ops.matmul(x, floats(4, 5)), (floats(3, 4),)),
     Case("matmul weights of 3 axes", lambda x: ops.matmul(x, floats(4, 5)), (floats(2, 3, 4),)),
-    Case("matmul large", lambda x: ops.matmul(x, floats(64, 33, low=-0.1, high=0.1)), (floats(70, 64),)),
-    Case("matmul attention", lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2))), (floats(2, 3, 5, 4),)),
+    Case(
+        "matmul large",
+        lambda x: ops.matmul(x, floats(64, 33, low=-0.1, high=0.1)),
+        (floats(70, 64),),
+    ),
+    Case(
+        "matmul attention",
+        lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2))),
+        (floats(2, 3, 5, 4),),
+    ),
 ]
 CASES += [
-    Case(f"matmul {dtype}", ops.matmul, (floats(2, 3, 4, dtype=dtype), floats(2, 4, 5, dtype=dtype)), rtol=tol, atol=tol)
+    Case(
+        f"matmul {dtype}",
+        ops.matmul,
+        (floats(2, 3, 4, dtype=dtype), floats(2, 4, 5, dtype=dtype)),
+        rtol=tol,
+        atol=tol,
+    )
     for dtype, tol in (("float64", 1e-12), ("float16", 5e-3))
 ]
 CASES += [
-    Case(f"matmul {dtype}", ops.matmul, (integers(2, 3, 4, dtype=dtype), integers(2, 4, 5, dtype=dtype)))
+    Case(
+        f"matmul {dtype}",
+        ops.matmul,
+        (integers(2, 3, 4, dtype=dtype), integers(2, 4, 5, dtype=dtype)),
+    )
     for dtype in ("int32", "int64", "int8")
 ]
 DOT = {
@@ -61,7 +79,12 @@ TENSORDOT = {
     "negative": ((2, 3, 4), (5, 4), [[-1], [-1]]),
 }
 CASES += [
-    Case(f"tensordot {name}", lambda x, y, axes=axes: ops.tensordot(x, y, axes=axes), (floats(*a), floats(*b)), dynamic=False)
+    Case(
+        f"tensordot {name}",
+        lambda x, y, axes=axes: ops.tensordot(x, y, axes=axes),
+        (floats(*a), floats(*b)),
+        dynamic=False,
+    )
     for name, (a, b, axes) in TENSORDOT.items()
 ]
 CASES += [
@@ -98,9 +121,20 @@ EINSUM = {
     "abcd,ac->bd": ((2, 3, 4, 5), (2, 4)),
 }
 CASES += [
-    Case(f"einsum {s}", lambda *t, s=s: ops.einsum(s, *t), tuple(floats(*shape) for shape in shapes), dynamic=False)
+    Case(
+        f"einsum {s}",
+        lambda *t, s=s: ops.einsum(s, *t),
+        tuple(floats(*shape) for shape in shapes),
+        dynamic=False,
+    )
     for s, shapes in EINSUM.items()
 ]
-CASES += [Case("einsum dynamic", lambda x: ops.einsum("abc,cde->abde", x, floats(4, 5, 6)), (floats(2, 3, 4),))]
+CASES += [
+    Case(
+        "einsum dynamic",
+        lambda x: ops.einsum("abc,cde->abde", x, floats(4, 5, 6)),
+        (floats(2, 3, 4),),
+    )
+]
 
 test_parity = parity_test(CASES)

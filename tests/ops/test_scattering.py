@@ -12,20 +12,54 @@ IDS = np.array([0, 2, 2, 0, 4], "int32")
 CASES = [
     Case("scatter", lambda v: ops.scatter(POINTS, v, (3, 4)), (floats(3),), dynamic=False),
     Case("scatter twice", lambda v: ops.scatter(TWICE, v, (3, 4)), (floats(3, 4),), dynamic=False),
-    Case("scatter_update", lambda x, v: ops.scatter_update(x, POINTS, v), (floats(3, 4), floats(3)), dynamic=False),
-    Case("scatter_update rows", lambda x, v: ops.scatter_update(x, [[2], [0]], v), (floats(3, 4), floats(2, 4)), dynamic=False),
-    Case("scatter_update int", lambda x, v: ops.scatter_update(x, POINTS, v), (integers(3, 4), integers(3)), dynamic=False),
+    Case(
+        "scatter_update",
+        lambda x, v: ops.scatter_update(x, POINTS, v),
+        (floats(3, 4), floats(3)),
+        dynamic=False,
+    ),
+    Case(
+        "scatter_update rows",
+        lambda x, v: ops.scatter_update(x, [[2], [0]], v),
+        (floats(3, 4), floats(2, 4)),
+        dynamic=False,
+    ),
+    Case(
+        "scatter_update int",
+        lambda x, v: ops.scatter_update(x, POINTS, v),
+        (integers(3, 4), integers(3)),
+        dynamic=False,
+    ),
     *[
-        Case(f"scatter_update {r}", lambda x, v, r=r: ops.scatter_update(x, TWICE, v, reduction=r), (floats(3, 4), floats(3, 4, low=-3)), dynamic=False)
+        Case(
+            f"scatter_update {r}",
+            lambda x, v, r=r: ops.scatter_update(x, TWICE, v, reduction=r),
+            (floats(3, 4), floats(3, 4, low=-3)),
+            dynamic=False,
+        )
         for r in ("add", "max", "min")
     ],
     *[
-        Case(f"{name} {kind}", lambda x, op=op: op(x, IDS, num_segments=n), (x,), dynamic=False)
-        for name, op in (("segment_sum", ops.segment_sum), ("segment_max", ops.segment_max))
-        for n in (6,)
-        for kind, x in (("matrix", floats(5, 3)), ("vector", floats(5)), ("int", integers(5, 2)), ("3 axes", floats(5, 2, 3)))
+        Case(f"{name} {kind}", lambda x, op=op: op(x, IDS, num_segments=6), (x,), dynamic=False)
+        for name, op in (
+            ("segment_sum", ops.segment_sum),
+            ("segment_max", ops.segment_max),
+            ("segment_min", ops.segment_min),
+            ("segment_prod", ops.segment_prod),
+        )
+        for kind, x in (
+            ("matrix", floats(5, 3)),
+            ("vector", floats(5)),
+            ("int", integers(5, 2)),
+            ("3 axes", floats(5, 2, 3)),
+        )
     ],
-    Case("segment_sum without gaps", lambda x: ops.segment_sum(x, GAPLESS, num_segments=3), (floats(5, 3),), dynamic=False),
+    Case(
+        "segment_sum without gaps",
+        lambda x: ops.segment_sum(x, GAPLESS, num_segments=3),
+        (floats(5, 3),),
+        dynamic=False,
+    ),
 ]
 
 test_parity = parity_test(CASES)

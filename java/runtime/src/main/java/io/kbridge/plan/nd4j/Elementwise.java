@@ -56,7 +56,6 @@ public final class Elementwise implements OpMappings {
   @Override
   public void register(OpRegistry registry) {
     registry.op("Negative", typed(Negative::new));
-    registry.op("Abs", absolute());
     registry.op("Absolute", absolute());
     registry.op("Fabs", absolute());
     registry.op("Floor", rounded(Floor::new));
@@ -76,9 +75,8 @@ public final class Elementwise implements OpMappings {
     registry.op("NanToNum", Elementwise::nanToNum);
     registry.op("Cast", Elementwise::cast);
     registry.op("SaturateCast", Elementwise::saturateCast);
-    for (String same : new String[] {"Identity", "StopGradient", "Copy", "Real", "Conj", "Conjugate"}) {
-      registry.op(same, Elementwise::same);
-    }
+    registry.op("Real", Elementwise::same);
+    registry.op("Conjugate", Elementwise::same);
     registerPowersAndLogarithms(registry);
     registerTrigonometry(registry);
   }
@@ -339,6 +337,7 @@ public final class Elementwise implements OpMappings {
     return k.cast(clipped, z).step();
   }
 
+  /** For ops that change only complex numbers, of which there are none here. */
   private static Step same(OpContext context) {
     context.alias(0, context.input(0));
     return null;

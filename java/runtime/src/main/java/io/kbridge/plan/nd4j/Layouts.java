@@ -16,7 +16,6 @@ public final class Layouts implements OpMappings {
   @Override
   public void register(OpRegistry registry) {
     registry.op("Reshape", Layouts::reshape);
-    registry.op("Ravel", Layouts::ravel);
     registry.op("ExpandDims", Layouts::expandDims);
     registry.op("Squeeze", Layouts::squeeze);
     registry.op("Transpose", Layouts::transpose);
@@ -55,10 +54,6 @@ public final class Layouts implements OpMappings {
       throw context.attrs().wrong("newshape", "a shape of " + context.input(0).length() + " elements");
     }
     return view(context, shape);
-  }
-
-  private static Step ravel(OpContext context) {
-    return view(context, context.input(0).length());
   }
 
   private static Step expandDims(OpContext context) {
