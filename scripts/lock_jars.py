@@ -64,6 +64,8 @@ def resolve(coordinates: list[str]) -> list[Path]:
         Path(folder, "pom.xml").write_text(pom(coordinates), encoding="utf-8")
         output = Path(folder, "classpath")
         command = ["mvn", "-B", "-q", "dependency:build-classpath", f"-Dmdep.outputFile={output}"]
+        # NB: without it, JavaCPP's `-platform` artifacts bring the machine code of every platform.
+        command.append("-Djavacpp.platform=linux-x86_64")
         repository = os.environ.get("KBRIDGE_MAVEN_REPO")
         if repository:
             command.append(f"-Dmaven.repo.local={repository}")
@@ -104,7 +106,7 @@ def lock(direct: dict[str, list[str]], omitted: set[str]) -> list[str]:
     seen: set[str] = set()
     natives = set(direct["native"])
     for name, coordinates in direct.items():
-        shared = direct["runtime"] if name in ("logging", "native") else []
+        shared = direct["runtime"] if name in ("logging", "native", "stock") else []
         for jar in resolve(shared + coordinates):
             found = coordinate(jar)
             parts = found.split(":")
