@@ -47,6 +47,7 @@ class Built:
         call_kwargs: Keywords of every call.
         children: What it contains, in the file's order.
         names: Names of its group's arrays in the file, once they are read.
+        branches: Number of first children that are branches of a Keras 1 Merge.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Built:
     call_kwargs: Config = field(default_factory=dict)
     children: list[Built] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    branches: int = 0
 
 
 @contextmanager
@@ -205,28 +207,38 @@ def instantiate(class_name: str, config: Config, context: Context) -> Any:
     if "data_format" in accepted and config.get("data_format") is None:
         config["data_format"] = "channels_last"
     unknown = {k: v for k, v in config.items() if k not in accepted}
-    meaningful = sorted(key for key, value in unknown.items() if value is not None)
+    settable = {"trainable", "activity_regularizer"}
+    meaningful = sorted(k for k, v in unknown.items() if v is not None and k not in settable)
     if meaningful:
         raise Refused(
             f"Keras 3's {class_name} has no settings {meaningful}",
             "save the model again with a current Keras",
         )
     try:
-        return cls(**{k: v for k, v in config.items() if k in accepted})
+        layer = cls(**{k: v for k, v in config.items() if k in accepted})
     except (TypeError, ValueError) as error:
         raise Refused(
             f"Keras 3's {class_name} does not accept the stored settings: {error}",
             "save the model again with a current Keras",
         ) from error
+    if config.get("trainable") is False:
+        layer.trainable = False
+    return layer
 
 
 def _parameters(cls: type) -> set[str]:
-    names = set(_BASE)
+    """Returns what a layer's constructor takes, base classes included where it passes on."""
+    names: set[str] = set()
     for base in cls.__mro__:
         if base is keras.layers.Layer:
+            names |= _BASE
             break
-        if "__init__" in vars(base):
-            names |= set(inspect.signature(base.__init__).parameters)
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters
+        names |= set(parameters)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
     return names - {"self", "kwargs", "args", "weights"}
 
 
@@ -327,7 +339,7 @@ def _merged_sequential(built: Built, entries: list[Config], name: Any, context: 
     merge = {k: v for k, v in entries[0]["config"].items() if k != "layers"}
     head = build_layer({"class_name": "Merge", "config": merge}, context)
     rest = [build_layer(entry, context) for entry in entries[1:]]
-    built.children = [*branches, head, *rest]
+    built.children, built.branches = [*branches, head, *rest], len(branches)
     if context.problems:
         return
     context.note("a Sequential that starts with Merge is a functional model in Keras 3")

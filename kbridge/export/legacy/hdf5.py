@@ -10,6 +10,7 @@ import numpy as np
 
 from kbridge.errors import BundleFormatError, ExportError, UnsupportedModelError
 from kbridge.export.legacy import allocation
+from kbridge.export.legacy.channels_first import repair_biases
 from kbridge.export.legacy.context import Context
 from kbridge.export.legacy.graph import CONTAINERS, Built, build_model
 from kbridge.export.legacy.hdf5_guard import check_hdf5
@@ -62,6 +63,7 @@ def _open(file: h5py.File, config: dict, stored: int, context: Context) -> Sourc
     _load_weights(file, built, context)
     allocation.allocate_rest()
     note_flips(context, built)
+    repair_biases(built.layer, context)
     training = _json_attribute(file, "training_config")
     if training is not None:
         restore_training(built, training, _optimizer_arrays(file), context)
@@ -192,7 +194,7 @@ def _load_weights(file: h5py.File, built: Built, context: Context) -> None:
             )
         if names := attribute_list(group[name], "weight_names"):
             stored[name] = names
-    weighted = [b for b in _stored_layers(built, context) if _count(b, context)]
+    weighted = [b for b in _stored_layers(built) if _count(b, context)]
     by_name = {b.name: b for b in weighted}
     if set(stored) != set(by_name) or len(by_name) != len(weighted):
         if len(stored) != len(weighted):
@@ -211,12 +213,11 @@ def _count(built: Built, context: Context) -> int:
     return sum(slot.trainable + slot.others for slot in slots_of(built, context))
 
 
-def _stored_layers(built: Built, context: Context) -> Iterator[Built]:
-    """Yields the layers that have a group; Keras 1 gave none to a Sequential inside another."""
-    for child in built.children:
-        nested = context.major == 1 and built.class_name == "Sequential"
-        if nested and child.class_name in CONTAINERS:
-            yield from _stored_layers(child, context)
+def _stored_layers(built: Built) -> Iterator[Built]:
+    """Yields the layers that have a group; those inside branches of a Keras 1 Merge had their own."""
+    for index, child in enumerate(built.children):
+        if index < built.branches and child.class_name in CONTAINERS:
+            yield from _stored_layers(child)
         else:
             yield child
 

@@ -74,7 +74,9 @@ def transposed(config: Config, context: Context) -> Converted:
                 "Keras 3 cannot say",
                 "use padding 'valid' or an odd kernel with stride 1, and save again",
             )
-    return Converted(f"Conv{rank}DTranspose", config)
+    # NB: Keras 2 stored groups for every convolution, and transposed ones had 1 only.
+    kept = {k: v for k, v in config.items() if not (k == "groups" and v == 1)}
+    return Converted(f"Conv{rank}DTranspose", kept)
 
 
 @converts("SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D")

@@ -45,12 +45,16 @@ for _name in ("Max", "Average"):
     for _rank in ("1D", "2D", "3D"):
         same(f"Global{_name}Pooling{_rank}")
 
-for _name in (
+_RANDOM = (
     "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomCrop "
-    "RandomHeight RandomWidth RandomBrightness"
-).split():
-    if hasattr(keras.layers, _name):
-        same(_name)
+    "RandomBrightness"
+).split()
+
+
+@converts(*_RANDOM)
+def random_layer(config: Config, context: Context) -> Converted:
+    """Neutral at inference; `rng_type` chose TensorFlow's generator."""
+    return Converted(context.class_path[-1], drop(config, "rng_type"))
 
 
 @converts(
@@ -234,10 +238,13 @@ def _causal(config: Config) -> tuple[Config, Any, Any, list, Config]:
     return drop(config, "causal"), None, None, [], kwargs
 
 
+_MHA_NEUTRAL = ("query_shape", "key_shape", "value_shape", "softmax_robust_masking")
+
+
 @converts("MultiHeadAttention")
 def multi_head_attention(config: Config, context: Context) -> Converted:
     """Shapes of the first call are known again when the graph is built."""
-    return Converted("MultiHeadAttention", drop(config, "query_shape", "key_shape", "value_shape"))
+    return Converted("MultiHeadAttention", drop(config, *_MHA_NEUTRAL))
 
 
 @converts("Lambda")

@@ -192,7 +192,7 @@ def _reshape(tensor: Any, shape: Any, **_: Any) -> Any:
     return ops.reshape(tensor, shape)
 
 
-@tf_op("transpose")
+@tf_op("transpose", "compat.v1.transpose")
 def _transpose(a: Any, perm: Any = None, conjugate: bool = False, **_: Any) -> Any:
     return ops.transpose(a, perm)
 

@@ -41,7 +41,7 @@ def restore_training(
     """
     model = built.layer
     try:
-        arguments = _arguments(config, context)
+        arguments = _arguments(config, len(model.outputs), context)
     except Refused as refused:
         context.note(f"the model is not compiled: {refused.reason}; {refused.advice}")
         return
@@ -52,7 +52,7 @@ def restore_training(
         restore_state(built, *state, context)
 
 
-def _arguments(config: dict, context: Context) -> dict[str, Any]:
+def _arguments(config: dict, outputs: int, context: Context) -> dict[str, Any]:
     optimizer = optimizer_from(config.get("optimizer_config") or {}, context)
     loss = _nested(config.get("loss"), lambda c: _object("losses", c, context))
     metrics = _nested(config.get("metrics"), lambda c: _metric(c, context))
@@ -60,8 +60,8 @@ def _arguments(config: dict, context: Context) -> dict[str, Any]:
     return {
         "optimizer": optimizer,
         "loss": loss,
-        "metrics": _one_output(metrics),
-        "weighted_metrics": _one_output(weighted),
+        "metrics": _per_output(metrics, outputs),
+        "weighted_metrics": _per_output(weighted, outputs),
         "loss_weights": plain(config.get("loss_weights")) or None,
     }
 
@@ -76,11 +76,14 @@ def _nested(config: Any, convert: Any) -> Any:
     return convert(config)
 
 
-def _one_output(metrics: Any) -> Any:
-    """A list in a list was written for models of one output too."""
-    if isinstance(metrics, list) and len(metrics) == 1 and isinstance(metrics[0], list):
-        return metrics[0]
-    return metrics
+def _per_output(metrics: Any, outputs: int) -> Any:
+    """Before Keras 3 a flat list was for every output, and a list in a list for one was usual."""
+    if not isinstance(metrics, list):
+        return metrics
+    nested = any(isinstance(item, list) for item in metrics)
+    if outputs == 1:
+        return metrics[0] if nested and len(metrics) == 1 else metrics
+    return metrics if nested else [list(metrics) for _ in range(outputs)]
 
 
 def _metric(config: Any, context: Context) -> Any:
@@ -119,10 +122,20 @@ def _object(module: str, config: Any, context: Context) -> Any:
         return _instance(found, plain(settings))
     if inspect.isfunction(found) and name not in ("get", "serialize", "deserialize"):
         return found if isinstance(config, dict) else _RENAMED.get(name, name)
+    if isinstance(config, str) and _is_alias(public, name):
+        return name
     raise Refused(
         f"'{name}' is not one of Keras 3's {module}",
         f"pass custom_objects={{'{name}': ...}}, or compile the model in Python",
     )
+
+
+def _is_alias(module: Any, name: str) -> bool:
+    """Whether Keras knows a name its module does not show, such as "mse"."""
+    try:
+        return callable(module.get(name))
+    except ValueError:
+        return False
 
 
 def _instance(cls: type, config: dict) -> Any:

@@ -72,8 +72,6 @@ def _slot(layer: Any, config: Config, class_name: str, trainable: bool, context:
             free, others = (3 * gates, 0) if free else (0, 3 * gates)
     if class_name == "ConvLSTM2D" and context.major == 1:
         free, others = (12, 0) if layer.trainable else (0, 12)
-    if type(layer).__name__ == "Normalization" and total:
-        others += 1  # NB: Keras 2 stored the number of samples seen as well
     return Slot(layer, config, class_name, free, others, context)
 
 
@@ -243,14 +241,6 @@ def conv_lstm(arrays: Arrays, slot: Slot) -> Arrays:
     if slot.context.flips_kernels:
         arrays = [flip(a, 2) if a.ndim == 4 else a for a in arrays]
     return arrays
-
-
-@converts_weights("Normalization")
-def normalization(arrays: Arrays, slot: Slot) -> Arrays:
-    """Keras 2 stored mean, variance and the number of samples."""
-    variables = slot.layer.weights
-    pairs = zip(arrays[: len(variables)], variables, strict=True)
-    return [array.reshape(tuple(variable.shape)) for array, variable in pairs]
 
 
 def note_flips(context: Context, built: Built) -> None:
