@@ -5,6 +5,7 @@ Everything here reads the model and changes nothing; no weight array is copied.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,8 +145,9 @@ def _config_of(layer: keras.layers.Layer) -> tuple[dict[str, Any] | None, str | 
     """Returns the layer's complete config, or None and why there is none."""
     try:
         config = jsonable.jsonable(jsonable.serialised(layer.get_config()))
-    except (NotImplementedError, TypeError, OSError) as e:
-        # NB: OSError is Keras looking for the source of a lambda that was typed at a prompt.
+    # NB: `get_config` is the layer's author's code, which can raise anything; the config is for
+    # people and for rebuilding the model, the graph does not need it.
+    except Exception as e:  # noqa: BLE001
         return None, f"{type(e).__name__}: {e}".strip()
     for key, value in config.items():
         held = getattr(layer, key, None)
@@ -204,16 +206,18 @@ def _owner(candidates: list[Owned]) -> Owned:
 def weight_names(model: keras.Model) -> dict[int, str]:
     """Returns a unique bundle name for every variable of a model, by the variable's `id`.
 
-    The name is Keras's own path of the variable without the root model's name. Where two variables
-    would share one, and for seed generators, whose paths are numbered by the process, it is the
-    path of the layer with the variable's name. Names are relative HDF5 paths, and none is a
-    group of another.
+    The name is the path of the layer and the variable's name in it, with a number where two
+    variables of a layer have one name. It is a relative HDF5 path and no group of another.
+
+    NB: it is Keras's own path of the variable where that tells the layer. Keras's path leaves out
+    enclosing models, changes when a model is saved and loaded, and numbers seed generators by
+    process.
     """
     names: dict[int, str] = {}
     taken: set[str] = set()
     groups: set[str] = set()
     for owned in owned_variables(model):
-        for name in _candidate_names(model, owned):
+        for name in _candidate_names(owned):
             above = _groups_above(name)
             if name not in taken and name not in groups and not taken.intersection(above):
                 break
@@ -223,25 +227,12 @@ def weight_names(model: keras.Model) -> dict[int, str]:
     return names
 
 
-def _candidate_names(model: keras.Model, owned: Owned) -> Iterator[str]:
+def _candidate_names(owned: Owned) -> Iterator[str]:
     path = owned.entry.path
-    in_layer = f"{path}/{owned.name}" if path else owned.name
-    if seed_generator_of(owned.entry.layer, owned.variable) is None:
-        yield _safe(_without_root(model, owned))
-    yield _safe(in_layer)
-    number = 1
-    while True:
-        yield f"{_safe(in_layer)}_{number}"
-        number += 1
-
-
-def _without_root(model: keras.Model, owned: Owned) -> str:
-    parts = owned.variable.path.split("/")
-    # NB: layers of a functional model do not have its name in their path, and one of them may have
-    # the very same name; it is then also the first name in the layer's own path.
-    top = owned.entry.path.split("/")[0]
-    is_root = parts[0] == model.name and (top == "" or (len(parts) > 2 and parts[1] == top))
-    return "/".join(parts[1:] if is_root and len(parts) > 1 else parts)
+    name = _safe(f"{path}/{owned.name}" if path else owned.name)
+    yield name
+    for number in itertools.count(1):
+        yield f"{name}_{number}"
 
 
 def _safe(name: str) -> str:
