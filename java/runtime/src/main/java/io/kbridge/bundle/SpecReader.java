@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kbridge.graph.ArrayEntry;
 import io.kbridge.graph.Attributes;
 import io.kbridge.graph.ElementType;
+import io.kbridge.graph.GraphBody;
 import io.kbridge.graph.GraphInput;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.GraphOutput;
@@ -13,16 +14,23 @@ import io.kbridge.graph.ModelGraph;
 import io.kbridge.graph.ValueInfo;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /** Reads the spec document into a {@link ModelGraph}; refuses whatever breaks a rule of docs/bundle-format.md. */
 final class SpecReader {
   private static final String SPEC = "spec";
+  private static final String GRAPHS = SPEC + ".graphs";
+  private static final String MAIN = "inference";
+  private static final int DEEPEST = 64;
 
   private final ObjectNode spec;
   private final ModelGraph.Builder graph;
+  private final Set<String> met = new HashSet<>(Set.of(MAIN));
+  private int depth;
 
   private SpecReader(ObjectNode spec) {
     this.spec = spec;
@@ -49,11 +57,8 @@ final class SpecReader {
     each("inputs", this::readInput);
     eachEntry("weights", graph::weight);
     eachEntry("constants", graph::constant);
-    ObjectNode inference = Json.object(Json.object(spec, "graphs", SPEC), "inference", SPEC + ".graphs");
-    int count = 0;
-    for (JsonNode node : Json.array(inference, "nodes", SPEC + ".graphs.inference")) {
-      graph.node(readNode(node, SPEC + ".graphs.inference.nodes[" + count++ + "]"));
-    }
+    ObjectNode inference = Json.object(Json.object(spec, "graphs", SPEC), MAIN, GRAPHS);
+    readNodes(inference, GRAPHS + "." + MAIN).forEach(graph::node);
     each("outputs", this::readOutput);
     each("layer_outputs", this::readLayerOutput);
     requireSameOutputs(inference);
@@ -121,7 +126,46 @@ final class SpecReader {
     return new ArrayEntry(value, Json.text(json, "path", where), sha256, json);
   }
 
-  private static GraphNode readNode(JsonNode node, String where) {
+  private List<GraphNode> readNodes(ObjectNode json, String where) {
+    List<GraphNode> nodes = new ArrayList<>();
+    int count = 0;
+    for (JsonNode node : Json.array(json, "nodes", where)) {
+      nodes.add(readNode(node, where + ".nodes[" + count++ + "]"));
+    }
+    return nodes;
+  }
+
+  /** Reads the graphs that attributes name: {@code body}, or the list {@code bodies}. */
+  private List<GraphBody> readBodies(ObjectNode attrs, String where) {
+    List<GraphBody> bodies = new ArrayList<>();
+    if (attrs.has("body")) {
+      bodies.add(readBody(Json.text(attrs, "body", where), where));
+    } else if (attrs.has("bodies")) {
+      Json.texts(attrs, "bodies", where).forEach(name -> bodies.add(readBody(name, where)));
+    }
+    return bodies;
+  }
+
+  private GraphBody readBody(String name, String where) {
+    // NB: so no graph runs itself, and a small file cannot ask for a large graph.
+    if (!met.add(name)) {
+      throw Json.wrong(where, "a graph that no other node runs", "'" + name + "' a second time");
+    }
+    if (++depth > DEEPEST) {
+      throw Json.wrong(where, "at most " + DEEPEST + " graphs inside each other", "one more, '" + name + "'");
+    }
+    ObjectNode json = Json.object(Json.object(spec, "graphs", SPEC), name, GRAPHS);
+    String at = GRAPHS + "['" + name + "']";
+    List<ValueInfo> inputs = new ArrayList<>();
+    for (JsonNode input : Json.array(json, "inputs", at)) {
+      inputs.add(value(Json.object(input, at + ".inputs"), at + ".inputs", true));
+    }
+    GraphBody body = new GraphBody(name, inputs, readNodes(json, at), Json.texts(json, "outputs", at));
+    depth--;
+    return body;
+  }
+
+  private GraphNode readNode(JsonNode node, String where) {
     ObjectNode json = Json.object(node, where);
     String name = Json.text(json, "name", where);
     String op = Json.text(json, "op", where);
@@ -136,8 +180,15 @@ final class SpecReader {
     if (outputs.isEmpty()) {
       throw Json.wrong(where + ".outputs", "at least one output", "none");
     }
-    Attributes attrs = new Attributes(Json.object(json, "attrs", where), "node '" + name + "' (op " + op + ")");
-    return new GraphNode(name, op, Json.text(json, "scope", where), inputs, attrs, outputs);
+    ObjectNode attrs = Json.object(json, "attrs", where);
+    return new GraphNode(
+        name,
+        op,
+        Json.text(json, "scope", where),
+        inputs,
+        new Attributes(attrs, "node '" + name + "' (op " + op + ")"),
+        outputs,
+        readBodies(attrs, where + ".attrs"));
   }
 
   private static ValueInfo value(ObjectNode json, String where, boolean open) {

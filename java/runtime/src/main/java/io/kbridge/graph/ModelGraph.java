@@ -3,14 +3,16 @@ package io.kbridge.graph;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.LinkedHashMap;
 import java.util.Objects;
+import java.util.Set;
 
 /**
- * The inference graph of a model, checked: every name is defined once and before it is used, and nodes are in the order they run.
- * Immutable.
+ * The inference graph of a model, checked: every name is defined once and before it is used, and nodes are in the order they run. So are
+ * the bodies of nodes of control flow, whose values are seen by themselves alone. Immutable.
  */
 public final class ModelGraph {
   private final String name;
@@ -137,6 +139,7 @@ public final class ModelGraph {
     private final List<GraphNode> nodes = new ArrayList<>();
     private final List<LayerOutput> layerOutputs = new ArrayList<>();
     private final Map<String, ValueInfo> values = new LinkedHashMap<>();
+    private final Set<String> ofBodies = new HashSet<>();
 
     /**
      * Starts a graph.
@@ -193,13 +196,7 @@ public final class ModelGraph {
      * @throws IllegalArgumentException if it reads what is not defined yet, or defines what is defined already
      */
     public Builder node(GraphNode node) {
-      for (String input : node.inputs()) {
-        if (input != null) {
-          use(input, node.toString());
-        }
-      }
-      Dims.references(node.attrs().json()).forEach(value -> use(value, node.toString()));
-      node.outputs().forEach(this::define);
+      check(node);
       nodes.add(node);
       return this;
     }
@@ -241,8 +238,40 @@ public final class ModelGraph {
       return new ModelGraph(this);
     }
 
+    private void check(GraphNode node) {
+      for (String input : node.inputs()) {
+        if (input != null) {
+          use(input, node.toString());
+        }
+      }
+      Dims.references(node.attrs().json()).forEach(value -> use(value, node.toString()));
+      node.bodies().forEach(body -> check(body, node));
+      node.outputs().forEach(this::define);
+    }
+
+    private void check(GraphBody body, GraphNode owner) {
+      body.inputs().forEach(this::define);
+      body.nodes().forEach(this::check);
+      body.outputs().forEach(output -> use(output, "the outputs of graph '" + body.name() + "'"));
+      for (String value : body.captured()) {
+        // NB: memory of a value is used again after the last node that lists it.
+        if (!owner.inputs().contains(value)) {
+          throw new IllegalArgumentException(
+              "value '" + value + "', read by graph '" + body.name() + "', is not among the inputs of " + owner);
+        }
+      }
+      body.inputs().forEach(this::hide);
+      body.nodes().forEach(node -> node.outputs().forEach(this::hide));
+    }
+
+    /** Ends the time in which a body's value is seen; its name stays taken. */
+    private void hide(ValueInfo value) {
+      values.remove(value.name());
+      ofBodies.add(value.name());
+    }
+
     private void define(ValueInfo value) {
-      if (values.putIfAbsent(value.name(), value) != null) {
+      if (ofBodies.contains(value.name()) || values.putIfAbsent(value.name(), value) != null) {
         throw new IllegalArgumentException("value '" + value.name() + "' is defined twice");
       }
     }

@@ -7,11 +7,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.Pointer;
 
 /**
  * The memory of one plan: native memory taken from the system in slabs, handed out in blocks, and handed out again once a block is
  * released. Blocks are given at compile time and stay where they are, so steps may keep pointers to them. Not thread safe.
+ *
+ * <p>The body of a loop has an arena inside of the plan's: what it releases is used again by itself alone, because it runs again.
  */
 final class Arena implements AutoCloseable {
   // NB: a cache line, and the widest vector register.
@@ -19,6 +20,21 @@ final class Arena implements AutoCloseable {
   private static final long SMALLEST_SLAB = 1L << 20;
 
   private final List<Slab> slabs = new ArrayList<>();
+  private final Arena outer;
+
+  /** Makes an arena that takes its memory from the system. */
+  Arena() {
+    this(null);
+  }
+
+  /**
+   * Makes an arena inside of another.
+   *
+   * @param outer where it takes its memory from
+   */
+  Arena(Arena outer) {
+    this.outer = outer;
+  }
 
   /** Gives a block that nothing else uses; it has one reference. */
   Block allocate(long bytes) {
@@ -34,7 +50,7 @@ final class Arena implements AutoCloseable {
       }
     }
     if (best == null) {
-      best = new Slab(Math.max(size, SMALLEST_SLAB));
+      best = outer == null ? new Slab(Math.max(size, SMALLEST_SLAB)) : new Slab(outer.allocate(size));
       slabs.add(best);
       gap = best.free.firstEntry();
     }
@@ -52,10 +68,10 @@ final class Arena implements AutoCloseable {
     return slabs.stream().mapToLong(slab -> slab.size).sum();
   }
 
-  /** Gives all memory back to the system; no array over it may be used again. */
+  /** Gives all memory back to where it came from; no array over it may be used again. */
   @Override
   public void close() {
-    slabs.forEach(slab -> slab.memory.deallocate());
+    slabs.forEach(Slab::close);
     slabs.clear();
   }
 
@@ -76,12 +92,17 @@ final class Arena implements AutoCloseable {
       this.size = size;
     }
 
-    Pointer pointer() {
+    BytePointer pointer() {
       return slab.at(offset);
     }
 
     void retain() {
       references++;
+    }
+
+    /** Tells whether it has more than one reference. */
+    boolean isShared() {
+      return references > 1;
     }
 
     void release() {
@@ -95,9 +116,21 @@ final class Arena implements AutoCloseable {
     private final BytePointer memory;
     private final long start;
     private final long size;
+    private final Block owner;
     private final TreeMap<Long, Long> free = new TreeMap<>();
 
+    /** Takes memory from another arena. */
+    Slab(Block block) {
+      owner = block;
+      size = block.size;
+      memory = block.pointer();
+      start = 0;
+      free.put(0L, size);
+    }
+
+    /** Takes memory from the system. */
     Slab(long size) {
+      this.owner = null;
       this.size = size;
       try {
         memory = new BytePointer(size + ALIGNMENT);
@@ -112,7 +145,15 @@ final class Arena implements AutoCloseable {
       free.put(0L, size);
     }
 
-    Pointer at(long offset) {
+    void close() {
+      if (owner == null) {
+        memory.deallocate();
+      } else {
+        owner.release();
+      }
+    }
+
+    BytePointer at(long offset) {
       return memory.getPointer(BytePointer.class, start + offset);
     }
 

@@ -1,6 +1,5 @@
 package io.kbridge.plan;
 
-import io.kbridge.graph.Dims;
 import io.kbridge.graph.GraphNode;
 import java.util.HashMap;
 import java.util.Map;
@@ -21,17 +20,18 @@ final class Constants implements AutoCloseable {
 
   /** Tells whether a node depends on nothing that changes; the nodes it reads have been offered to {@link #fold} before. */
   boolean isConstant(GraphNode node) {
-    return Dims.references(node.attrs().json()).isEmpty()
+    return node.shapeReferences().isEmpty()
         && node.inputs().stream().allMatch(input -> input == null || values.containsKey(input));
   }
 
   /** Computes a constant node, unless that has been done. */
-  void fold(GraphNode node, OpMapping mapping) {
+  void fold(GraphNode node, OpRegistry registry) {
     if (values.containsKey(node.outputs().get(0).name())) {
       return;
     }
-    NodeContext context = new NodeContext(node, values, arena, true);
-    Step step = context.compile(mapping);
+    NodeContext.Bodies bodies = body -> GraphCompiler.ofBody(registry, this, arena, body, values);
+    NodeContext context = new NodeContext(node, values, arena, bodies, Map.of(), true);
+    Step step = context.compile(registry.get(node.op()));
     if (step != null) {
       try {
         step.run();

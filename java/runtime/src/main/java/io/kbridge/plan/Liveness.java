@@ -1,8 +1,6 @@
 package io.kbridge.plan;
 
-import io.kbridge.graph.Dims;
 import io.kbridge.graph.GraphNode;
-import io.kbridge.graph.ModelGraph;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -18,23 +16,22 @@ final class Liveness {
   private final List<GraphNode> nodes;
   private final Map<String, Integer> readers = new HashMap<>();
 
-  Liveness(ModelGraph graph, Collection<String> wanted) {
+  Liveness(List<GraphNode> all, Collection<String> wanted) {
     Set<String> needed = new HashSet<>(wanted);
     Deque<GraphNode> live = new ArrayDeque<>();
-    List<GraphNode> all = graph.nodes();
     for (int i = all.size() - 1; i >= 0; i--) {
       GraphNode node = all.get(i);
       if (node.outputs().stream().anyMatch(output -> needed.contains(output.name()))) {
         live.addFirst(node);
         needed.addAll(distinctInputs(node));
         // NB: a node whose shape alone is asked for has to be compiled, but its memory is not kept for that.
-        needed.addAll(Dims.references(node.attrs().json()));
+        needed.addAll(node.shapeReferences());
       }
     }
     nodes = new ArrayList<>(live);
     nodes.forEach(node -> distinctInputs(node).forEach(this::addReader));
     // NB: one reader that never finishes, so what is wanted lives to the end.
-    wanted.forEach(this::addReader);
+    wanted.forEach(this::keep);
   }
 
   /** Returns the needed nodes in the order they run. */
@@ -45,6 +42,11 @@ final class Liveness {
   /** Returns how many still have to read a value. */
   int readers(String value) {
     return readers.getOrDefault(value, 0);
+  }
+
+  /** Lets a value live to the end. */
+  void keep(String value) {
+    addReader(value);
   }
 
   /** Notes that one reader is done; returns true if it was the last. */

@@ -6,10 +6,12 @@ import io.kbridge.KBridgeException;
 import io.kbridge.graph.Attributes;
 import io.kbridge.graph.Dims;
 import io.kbridge.graph.ElementType;
+import io.kbridge.graph.GraphBody;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ValueInfo;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -20,9 +22,19 @@ final class NodeContext implements OpContext {
   private final GraphNode node;
   private final Map<String, Value> values;
   private final Arena arena;
+  private final Bodies bodies;
+  private final Map<String, Place> places;
   private final boolean constant;
   private final Value[] outputs;
   private final List<Arena.Block> scratch = new ArrayList<>();
+  private final List<GraphCompiler> compiled = new ArrayList<>();
+  private final Map<INDArray, Arena.Block> own = new IdentityHashMap<>();
+
+  /** Starts on a body of the node. */
+  @FunctionalInterface
+  interface Bodies {
+    GraphCompiler inner(GraphBody body);
+  }
 
   /**
    * Starts on a node.
@@ -30,12 +42,17 @@ final class NodeContext implements OpContext {
    * @param node the node
    * @param values everything compiled before it; an absent optional input is missing
    * @param arena where outputs and temporaries are placed
+   * @param bodies compiles the node's bodies
+   * @param places memory offered for values, by name
    * @param constant whether the outputs will be constant
    */
-  NodeContext(GraphNode node, Map<String, Value> values, Arena arena, boolean constant) {
+  NodeContext(
+      GraphNode node, Map<String, Value> values, Arena arena, Bodies bodies, Map<String, Place> places, boolean constant) {
     this.node = node;
     this.values = values;
     this.arena = arena;
+    this.bodies = bodies;
+    this.places = places;
     this.constant = constant;
     this.outputs = new Value[node.outputs().size()];
   }
@@ -57,6 +74,7 @@ final class NodeContext implements OpContext {
       }
       empty &= outputs[i].array().isEmpty();
     }
+    compiled.forEach(GraphCompiler::release);
     scratch.forEach(Arena.Block::release);
     // NB: with no element to compute there is nothing to run, and ND4J's ops do not all bear empty arrays.
     return empty ? null : step;
@@ -106,12 +124,16 @@ final class NodeContext implements OpContext {
   @Override
   public INDArray allocate(int output, long... shape) {
     ValueInfo info = declared(output, shape);
+    Place place = places.get(info.name());
     if (isEmpty(shape)) {
       outputs[output] = new Value(NativeArrays.empty(info.dtype(), shape), null, constant);
+    } else if (place != null && place.suits(info.dtype(), shape)) {
+      outputs[output] = place.take(constant);
     } else {
       Arena.Block block = arena.allocate(bytes(info.dtype(), shape));
       INDArray array = NativeArrays.over(block.pointer(), info.dtype(), shape);
       outputs[output] = new Value(array, block, constant);
+      own.put(array, block);
     }
     return outputs[output].array();
   }
@@ -135,7 +157,46 @@ final class NodeContext implements OpContext {
     }
     Arena.Block block = arena.allocate(bytes(type, shape));
     scratch.add(block);
-    return NativeArrays.over(block.pointer(), type, shape);
+    INDArray array = NativeArrays.over(block.pointer(), type, shape);
+    own.put(array, block);
+    return array;
+  }
+
+  @Override
+  public CompiledBody body(int index, List<INDArray> inputs, List<INDArray> offers, boolean loop) {
+    GraphBody body = node.bodies().get(index);
+    GraphCompiler compiler = bodies.inner(body);
+    compiled.add(compiler);
+    boolean[] read = new boolean[inputs.size()];
+    List<String> names = new ArrayList<>();
+    for (int i = 0; i < read.length; i++) {
+      ValueInfo info = body.inputs().get(i);
+      names.add(info.name());
+      read[i] = compiler.isRead(info.name());
+      compiler.input(info.name(), shared(info, inputs.get(i), read[i]));
+    }
+    for (int i = 0; i < offers.size(); i++) {
+      // NB: an empty array has no memory to offer.
+      if (own.containsKey(offers.get(i))) {
+        compiler.offer(body.outputs().get(i), new Place(offers.get(i), own.get(offers.get(i))));
+      }
+    }
+    StepList[] steps =
+        loop ? compiler.compileParts(names) : new StepList[] {StepList.EMPTY, compiler.compile()};
+    List<INDArray> results = new ArrayList<>();
+    body.outputs().forEach(name -> results.add(compiler.value(name).array()));
+    return new CompiledBody(steps[0], steps[1], results, read);
+  }
+
+  /** Lets a body see memory of this node as one of its inputs. */
+  private Value shared(ValueInfo info, INDArray array, boolean read) {
+    if (array.dataType() != info.dtype() || !info.accepts(array.shape())) {
+      throw new KBridgeException(
+          ErrorCode.BUNDLE_FORMAT,
+          "Expected " + info + " for the body of " + node + ". Received: " + describe(array) + ". Export the model again.");
+    }
+    Arena.Block block = own.get(array);
+    return block == null || !read ? new Value(array, null, false) : new Place(array, block).take(false);
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.graph.Attributes;
 import io.kbridge.graph.GraphNode;
+import java.util.List;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
@@ -85,6 +86,18 @@ public interface OpContext {
    * @return its array, contiguous, 'c' order
    */
   INDArray scratch(DataType type, long... shape);
+
+  /**
+   * Compiles one of the node's bodies. Its steps use memory of this node, which is held until the node's own step ends.
+   *
+   * @param index which of {@code node().bodies()}
+   * @param inputs what each of the body's inputs is bound to: arrays that this context gave (outputs or scratch)
+   * @param offers for the first outputs of the body, arrays of this context that they may be computed in; they may be among the inputs,
+   *     and are used where nothing reads the input any more by then. {@link CompiledBody#output} tells where an output really is
+   * @param loop whether the body runs repeatedly, so that what its inputs do not change is computed by {@link CompiledBody#prepare}
+   * @return the body
+   */
+  CompiledBody body(int index, List<INDArray> inputs, List<INDArray> offers, boolean loop);
 
   /**
    * Reads a list of integers in which sizes may be known only at call time ({@code {"dims": ...}} objects).

@@ -1,10 +1,7 @@
 package io.kbridge.plan;
 
-import io.kbridge.ErrorCode;
-import io.kbridge.KBridgeException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
@@ -18,20 +15,13 @@ import org.nd4j.linalg.factory.Nd4j;
 public final class Plan implements AutoCloseable {
   private final Map<String, INDArray> inputs;
   private final Map<String, INDArray> outputs;
-  private final Step[] steps;
-  private final NodeContext[] contexts;
+  private final StepList steps;
   private final Arena arena;
 
-  Plan(
-      Map<String, INDArray> inputs,
-      Map<String, INDArray> outputs,
-      List<Step> steps,
-      List<NodeContext> contexts,
-      Arena arena) {
+  Plan(Map<String, INDArray> inputs, Map<String, INDArray> outputs, StepList steps, Arena arena) {
     this.inputs = inputs;
     this.outputs = Collections.unmodifiableMap(outputs);
-    this.steps = steps.toArray(new Step[0]);
-    this.contexts = contexts.toArray(new NodeContext[0]);
+    this.steps = steps;
     this.arena = arena;
   }
 
@@ -55,32 +45,17 @@ public final class Plan implements AutoCloseable {
    */
   public <T> T run(Map<String, INDArray> given, Function<Map<String, INDArray>, T> reader) {
     inputs.forEach((name, array) -> copy(given.get(name), array));
-    int at = 0;
-    try {
-      for (; at < steps.length; at++) {
-        steps[at].run();
-      }
-    } catch (KBridgeException e) {
-      throw e;
-    } catch (RuntimeException e) {
-      throw contexts[at].failed("to run", e);
-    } catch (OutOfMemoryError e) {
-      throw new KBridgeException(
-          ErrorCode.OUT_OF_MEMORY,
-          "Expected memory to run " + contexts[at].node() + ". Received: " + e.getMessage()
-              + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
-          e);
-    }
+    steps.run();
     return reader.apply(outputs);
   }
 
   /**
-   * Returns how many steps the plan has.
+   * Returns how many steps the plan has; a loop is one.
    *
    * @return the count
    */
   public int stepCount() {
-    return steps.length;
+    return steps.size();
   }
 
   /**

@@ -8,7 +8,6 @@ import io.kbridge.graph.ModelGraph;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -50,7 +49,7 @@ public final class PlanCompiler implements AutoCloseable {
     Arena arena = new Arena();
     boolean done = false;
     try {
-      Plan plan = new Compilation(arena, wanted).compile(shapes, wanted);
+      Plan plan = compile(arena, shapes, wanted);
       done = true;
       return plan;
     } catch (OutOfMemoryError e) {
@@ -74,11 +73,7 @@ public final class PlanCompiler implements AutoCloseable {
 
   private void requireKnownOps() {
     Map<String, List<String>> unknown = new TreeMap<>();
-    for (GraphNode node : graph.nodes()) {
-      if (!registry.contains(node.op())) {
-        unknown.computeIfAbsent(node.op(), op -> new ArrayList<>()).add("'" + node.scope() + "'");
-      }
-    }
+    findUnknownOps(graph.nodes(), unknown);
     if (!unknown.isEmpty()) {
       StringBuilder list = new StringBuilder();
       unknown.forEach(
@@ -95,6 +90,15 @@ public final class PlanCompiler implements AutoCloseable {
     }
   }
 
+  private void findUnknownOps(List<GraphNode> nodes, Map<String, List<String>> unknown) {
+    for (GraphNode node : nodes) {
+      if (!registry.contains(node.op())) {
+        unknown.computeIfAbsent(node.op(), op -> new ArrayList<>()).add("'" + node.scope() + "'");
+      }
+      node.bodies().forEach(body -> findUnknownOps(body.nodes(), unknown));
+    }
+  }
+
   private static String describe(Map<String, long[]> shapes) {
     StringBuilder text = new StringBuilder();
     shapes.forEach(
@@ -102,91 +106,30 @@ public final class PlanCompiler implements AutoCloseable {
     return text.toString();
   }
 
-  /** One plan in the making. */
-  private final class Compilation {
-    private final Arena arena;
-    private final Liveness live;
-    private final Map<String, Value> values = new HashMap<>();
-    private final Map<String, INDArray> inputs = new LinkedHashMap<>();
-    private final List<Step> steps = new ArrayList<>();
-    private final List<NodeContext> contexts = new ArrayList<>();
-
-    Compilation(Arena arena, Collection<String> wanted) {
-      this.arena = arena;
-      this.live = new Liveness(graph, wanted);
-    }
-
-    Plan compile(Map<String, long[]> shapes, Collection<String> wanted) {
-      placeInputs(shapes);
-      for (GraphNode node : live.nodes()) {
-        if (constants.isConstant(node)) {
-          constants.fold(node, registry.get(node.op()));
-        }
-      }
-      values.putAll(constants.values());
-      for (GraphNode node : live.nodes()) {
-        if (!values.containsKey(node.outputs().get(0).name())) {
-          compile(node);
-        }
-      }
-      Map<String, INDArray> outputs = new LinkedHashMap<>();
-      wanted.forEach(name -> outputs.put(name, valueOf(name).array()));
-      return new Plan(inputs, outputs, steps, contexts, arena);
-    }
-
-    private void placeInputs(Map<String, long[]> shapes) {
-      for (GraphInput input : graph.inputs()) {
-        String name = input.value().name();
-        long[] shape = shapes.get(name);
-        if (shape == null) {
-          continue;
-        }
-        Value value = place(input, shape);
+  private Plan compile(Arena arena, Map<String, long[]> shapes, Collection<String> wanted) {
+    GraphCompiler compiler = new GraphCompiler(registry, constants, arena, graph.nodes(), wanted, Map.of());
+    Map<String, INDArray> inputs = new LinkedHashMap<>();
+    for (GraphInput input : graph.inputs()) {
+      String name = input.value().name();
+      if (shapes.containsKey(name)) {
+        Value value = place(arena, input, shapes.get(name));
         inputs.put(name, value.array());
-        values.put(name, value);
+        compiler.input(name, value);
       }
     }
+    StepList steps = compiler.compile();
+    Map<String, INDArray> outputs = new LinkedHashMap<>();
+    wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));
+    return new Plan(inputs, outputs, steps, arena);
+  }
 
-    private Value place(GraphInput input, long[] shape) {
-      long bytes = Math.multiplyExact(NativeArrays.length(shape), (long) input.value().type().bytes());
-      if (bytes == 0) {
-        return new Value(NativeArrays.empty(input.value().dtype(), shape), null, false);
-      }
-      // NB: an input keeps its memory for the whole plan even if nothing reads it: it is written before the first step.
-      Arena.Block block = arena.allocate(bytes);
-      return new Value(NativeArrays.over(block.pointer(), input.value().dtype(), shape), block, false);
+  private static Value place(Arena arena, GraphInput input, long[] shape) {
+    long bytes = Math.multiplyExact(NativeArrays.length(shape), (long) input.value().type().bytes());
+    if (bytes == 0) {
+      return new Value(NativeArrays.empty(input.value().dtype(), shape), null, false);
     }
-
-    private void compile(GraphNode node) {
-      NodeContext context = new NodeContext(node, values, arena, false);
-      Step step = context.compile(registry.get(node.op()));
-      if (step != null) {
-        steps.add(step);
-        contexts.add(context);
-      }
-      for (int i = 0; i < node.outputs().size(); i++) {
-        String name = node.outputs().get(i).name();
-        values.put(name, context.output(i));
-        if (live.readers(name) == 0) {
-          context.output(i).release();
-        }
-      }
-      // NB: only now, so that no output of this node lies where one of its inputs does.
-      for (String input : Liveness.distinctInputs(node)) {
-        if (live.finishReading(input) && values.containsKey(input)) {
-          values.get(input).release();
-        }
-      }
-    }
-
-    private Value valueOf(String name) {
-      Value value = values.get(name);
-      if (value == null) {
-        throw new KBridgeException(
-            ErrorCode.INVALID_INPUT,
-            "Expected the value '" + name + "'. Received: a call without that optional input. Give it, or do not ask for it.");
-      }
-      return value;
-    }
+    // NB: an input keeps its memory for the whole plan even if nothing reads it: it is written before the first step.
+    Arena.Block block = arena.allocate(bytes);
+    return new Value(NativeArrays.over(block.pointer(), input.value().dtype(), shape), block, false);
   }
 }

@@ -1,0 +1,166 @@
+package io.kbridge.plan;
+
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import io.kbridge.graph.GraphBody;
+import io.kbridge.graph.GraphNode;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Compiles the nodes of one graph, the model's or a body's. Nodes that nothing wanted depends on are left out; nodes that depend on constants
+ * alone are computed once for all plans; memory of a value is used again after its last reader.
+ */
+final class GraphCompiler {
+  private final OpRegistry registry;
+  private final Constants constants;
+  private final Arena arena;
+  private final Liveness live;
+  private final Map<String, Value> values;
+  // NB: values of this graph, not of one around it, whose memory has not been given back.
+  private final Set<String> held = new HashSet<>();
+  private final Map<String, Place> places = new HashMap<>();
+
+  /**
+   * Starts on a graph.
+   *
+   * @param registry the ops to compile with
+   * @param constants what is the same in every call
+   * @param arena where values are placed
+   * @param nodes the graph's nodes
+   * @param wanted names of the values it is to give
+   * @param around the values of the graph around it
+   */
+  GraphCompiler(
+      OpRegistry registry,
+      Constants constants,
+      Arena arena,
+      List<GraphNode> nodes,
+      Collection<String> wanted,
+      Map<String, Value> around) {
+    this.registry = registry;
+    this.constants = constants;
+    this.arena = arena;
+    this.live = new Liveness(nodes, wanted);
+    this.values = new HashMap<>(around);
+  }
+
+  /** Starts on a body of one of this graph's nodes. */
+  GraphCompiler inner(GraphBody body) {
+    return ofBody(registry, constants, arena, body, values);
+  }
+
+  /** Starts on a body; its memory is its own until {@link #release}. */
+  static GraphCompiler ofBody(
+      OpRegistry registry, Constants constants, Arena arena, GraphBody body, Map<String, Value> around) {
+    return new GraphCompiler(registry, constants, new Arena(arena), body.nodes(), body.outputs(), around);
+  }
+
+  /** Gives an input its memory, which is given back after the last reader. */
+  void input(String name, Value value) {
+    values.put(name, value);
+    held.add(name);
+  }
+
+  /** Offers memory for a value: it is computed there if nobody else needs that memory by then. */
+  void offer(String name, Place place) {
+    places.putIfAbsent(name, place);
+  }
+
+  /** Tells whether anything needed reads a value. */
+  boolean isRead(String name) {
+    return live.readers(name) > 0;
+  }
+
+  Value value(String name) {
+    Value value = values.get(name);
+    if (value == null) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected the value '" + name + "'. Received: a call without that optional input. Give it, or do not ask for it.");
+    }
+    return value;
+  }
+
+  /** Compiles all nodes into steps. */
+  StepList compile() {
+    List<GraphNode> rest = foldConstants();
+    StepList.Builder steps = new StepList.Builder();
+    rest.forEach(node -> compile(node, places, steps));
+    return steps.build();
+  }
+
+  /**
+   * Compiles the nodes in two parts.
+   *
+   * @param varying names of the values that change from run to run
+   * @return the steps of the nodes that depend on none of those, and the steps of the others
+   */
+  StepList[] compileParts(Collection<String> varying) {
+    Set<String> changing = new HashSet<>(varying);
+    List<GraphNode> later = new ArrayList<>();
+    StepList.Builder once = new StepList.Builder();
+    for (GraphNode node : foldConstants()) {
+      if (node.inputs().stream().anyMatch(changing::contains)) {
+        node.outputs().forEach(output -> changing.add(output.name()));
+        later.add(node);
+      } else {
+        // NB: kept through all runs, and so never in memory that is offered for one.
+        node.outputs().forEach(output -> live.keep(output.name()));
+        compile(node, Map.of(), once);
+      }
+    }
+    StepList.Builder each = new StepList.Builder();
+    later.forEach(node -> compile(node, places, each));
+    return new StepList[] {once.build(), each.build()};
+  }
+
+  /** Gives back all memory of a body; what is compiled from then on may use it. */
+  void release() {
+    new ArrayList<>(held).forEach(this::release);
+    arena.close();
+  }
+
+  private List<GraphNode> foldConstants() {
+    List<GraphNode> rest = new ArrayList<>();
+    for (GraphNode node : live.nodes()) {
+      if (constants.isConstant(node)) {
+        constants.fold(node, registry);
+      } else {
+        rest.add(node);
+      }
+    }
+    values.putAll(constants.values());
+    return rest;
+  }
+
+  private void compile(GraphNode node, Map<String, Place> offered, StepList.Builder steps) {
+    NodeContext context = new NodeContext(node, values, arena, this::inner, offered, false);
+    steps.add(context.compile(registry.get(node.op())), context);
+    for (int i = 0; i < node.outputs().size(); i++) {
+      String name = node.outputs().get(i).name();
+      values.put(name, context.output(i));
+      held.add(name);
+      if (live.readers(name) == 0) {
+        release(name);
+      }
+    }
+    // NB: only now, so that no output of this node lies where one of its inputs does.
+    for (String input : Liveness.distinctInputs(node)) {
+      if (live.finishReading(input)) {
+        release(input);
+      }
+    }
+  }
+
+  private void release(String name) {
+    if (held.remove(name)) {
+      values.get(name).release();
+    }
+  }
+}
