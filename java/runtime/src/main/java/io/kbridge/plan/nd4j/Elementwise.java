@@ -223,7 +223,7 @@ public final class Elementwise implements OpMappings {
     return k.binary("multiply", x, factor, scaled).legacy(new Rint(scaled, whole)).binary("divide", whole, factor, z).step();
   }
 
-  /** {@code Clip}: minimum, then maximum; a NaN stays. */
+  /** {@code Clip}: maximum, then minimum; a NaN stays. */
   private static Step clip(OpContext context) {
     Kernel k = new Kernel(context);
     INDArray z = context.allocate(0, context.input(0).shape());
@@ -233,11 +233,12 @@ public final class Elementwise implements OpMappings {
   }
 
   static void clip(Kernel k, INDArray x, INDArray z, double low, double high) {
+    if (x.dataType().isFPType()) {
+      k.atLeast(x, low, z).atMost(z, high, z);
+      return;
+    }
     INDArray above = k.scratchLike(x);
     k.binary("maximum", x, low, above).binary("minimum", above, high, z);
-    if (x.dataType().isFPType()) {
-      Choice.keepNaN(k, x, z);
-    }
   }
 
   private static Step not(OpContext context) {
@@ -379,7 +380,7 @@ public final class Elementwise implements OpMappings {
           INDArray finite = kernel.scratchLike(wide);
           kernel.binary("add", wide, 1, u).legacy(new Log(u, log));
           // Infinity minus infinity, and 0 / 0 at x = -1, would be NaN.
-          kernel.binary("minimum", wide, 1e300, finite).binary("add", finite, 1, u).binary("subtract", u, 1, lost);
+          kernel.atMost(wide, 1e300, finite).binary("add", finite, 1, u).binary("subtract", u, 1, lost);
           kernel.binary("subtract", lost, finite, lost).binary("add", u, 1e-300, u).binary("divide", lost, u, lost);
           kernel.binary("subtract", log, lost, result);
         });

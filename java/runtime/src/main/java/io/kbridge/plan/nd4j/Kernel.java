@@ -11,6 +11,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.api.ops.DynamicCustomOp;
 import org.nd4j.linalg.api.ops.Op;
 import org.nd4j.linalg.api.ops.executioner.OpExecutioner;
+import org.nd4j.linalg.api.ops.impl.scalar.RectifiedLinear;
+import org.nd4j.linalg.api.ops.impl.transforms.same.Negative;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
@@ -138,6 +140,31 @@ final class Kernel {
    */
   Kernel binary(String name, INDArray x, double scalar, INDArray z) {
     return binary(name, x, scalar(x.dataType(), scalar), z);
+  }
+
+  /**
+   * Adds {@code z = max(x, scalar)}, a NaN staying NaN, for floating-point arrays. ND4J's scalar {@code relu} is that for any
+   * scalar; its {@code maximum} drops NaN, and takes 80 times longer with a scalar.
+   *
+   * @param x the array
+   * @param scalar the least value
+   * @param z result; may be x
+   * @return this
+   */
+  Kernel atLeast(INDArray x, double scalar, INDArray z) {
+    return legacy(new RectifiedLinear(x, z, scalar));
+  }
+
+  /**
+   * Adds {@code z = min(x, scalar)}, a NaN staying NaN, for floating-point arrays.
+   *
+   * @param x the array
+   * @param scalar the largest value
+   * @param z result; may be x
+   * @return this
+   */
+  Kernel atMost(INDArray x, double scalar, INDArray z) {
+    return legacy(new Negative(x, z)).atLeast(z, -scalar, z).legacy(new Negative(z, z));
   }
 
   /**
