@@ -101,8 +101,8 @@ CASES += [
         (integers(3, 4, low=0, high=3), integers(3, 4, low=-1, high=2)),
     ),
     *[
-        Case(f"{name} number {kind}", lambda x, f=op(name): f(f(x, 0.5), 0.25), (x,))
-        for name in ("maximum", "minimum")
+        Case(f"{name} number {kind}", lambda x, f=f: f(f(x, 0.5), 0.25), (x,))
+        for name, f in (("maximum", ops.maximum), ("minimum", ops.minimum))
         for kind, x in (
             ("", floats(3, 4)),
             ("special", BASE),
