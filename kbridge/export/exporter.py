@@ -17,7 +17,7 @@ from keras import tree
 
 from kbridge import bundle, errors
 from kbridge.export import golden, keras2, metadata, rules, sizes, training
-from kbridge.export.graph import Body, Node, Value
+from kbridge.export.graph import Body, GraphBuilder, Node, Value
 from kbridge.export.signature import Signature, functional_of, signature_of, structure_json
 from kbridge.export.sources import Source, open_source
 from kbridge.export.tracing import Trace, trace_model
@@ -190,26 +190,30 @@ def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
     for layer_output in trace.layer_outputs:
         # NB: a layer's own answer is kept for parity even if the model does not use it all.
         live |= {v.name for v in layer_output.values}
-    main = Body("inference", trace.inputs, _live_nodes(trace.builder.nodes, live), outputs)
+    builder = trace.builder
+    main = Body("inference", trace.inputs, _live_nodes(builder, builder.nodes, live), outputs)
     graphs = {"inference": main}
     pending = [main]
     while pending:
         for node in pending.pop().nodes:
-            if "body" in node.attrs:
-                body = trace.builder.bodies[node.attrs["body"]]
-                body.nodes = _live_nodes(body.nodes, {v.name for v in body.outputs})
+            for body in builder.bodies_of(node):
                 graphs[body.name] = body
                 pending.append(body)
     return graphs
 
 
-def _live_nodes(nodes: list[Node], live: set[str]) -> list[Node]:
+def _live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> list[Node]:
     kept = []
     for node in reversed(nodes):
         if any(v.name in live for v in node.outputs):
             kept.append(node)
             live |= {v.name for v in node.inputs if v is not None}
             live |= {v.name for v in sizes.referenced(node.attrs)}
+            for body in builder.bodies_of(node):
+                within = {v.name for v in body.outputs}
+                body.nodes = _live_nodes(builder, body.nodes, within)
+                # NB: a body may ask for the shape of a value around it without reading it.
+                live |= within
     return kept[::-1]
 
 

@@ -53,13 +53,13 @@ class Node:
 
 @dataclasses.dataclass(eq=False)
 class Body:
-    """The graph of one step of a loop; its nodes may also read values of the graph around it.
+    """The graph of a loop's step or of a branch; it may also read values of the graph around it.
 
     Attributes:
         name: Its key in the spec's ``graphs``.
-        inputs: What is bound on each step.
-        nodes: The step's operations.
-        outputs: What a step gives.
+        inputs: What is bound before each run.
+        nodes: The operations.
+        outputs: What a run gives.
     """
 
     name: str
@@ -175,7 +175,9 @@ class GraphBuilder:
         self._names[prefix] += 1
         values = []
         for tensor, short in inputs:
-            value = Value(self.unique(f"{prefix}/{short}"), tuple(tensor.shape), tensor.dtype, "node")
+            value = Value(
+                self.unique(f"{prefix}/{short}"), tuple(tensor.shape), tensor.dtype, "node"
+            )
             self.bind(tensor, self.add(value))
             values.append(value)
         outer, body = self.nodes, Body(prefix, values, [])
@@ -188,9 +190,19 @@ class GraphBuilder:
             self.depth -= 1
         self.bodies[prefix] = body
 
-    def all_nodes(self) -> list[Node]:
-        """The nodes of all bodies and of the graph itself."""
-        return [n for body in self.bodies.values() for n in body.nodes] + self.nodes
+    def bodies_of(self, node: Node) -> list[Body]:
+        """The graphs a node of control flow runs, in the order its attributes name them."""
+        names = [node.attrs["body"]] if "body" in node.attrs else node.attrs.get("bodies", [])
+        return [self.bodies[name] for name in names]
+
+    def all_nodes(self, nodes: Sequence[Node] | None = None) -> list[Node]:
+        """The nodes of the graph in the order they run, those of a node's bodies before it."""
+        found: list[Node] = []
+        for node in self.nodes if nodes is None else nodes:
+            for body in self.bodies_of(node):
+                found += self.all_nodes(body.nodes)
+            found.append(node)
+        return found
 
     def cast(self, value: Value, dtype: str) -> Value:
         """Returns `value` in `dtype`, through a Cast node where that changes anything."""
@@ -215,6 +227,7 @@ class GraphBuilder:
 
     def _scalar(self, number: bool | int | float, dtype: str) -> Value:
         # NB: a scalar is taken in its own dtype (0.1 in float32 is not 0.1 in float64).
+        number = bool(number) if dtype == "bool" else float(number) if "float" in dtype else number
         name = f"scalar_{dtype}_{number!r}"
         if name in self.values:
             return self.values[name]

@@ -179,16 +179,27 @@ class _Merger:
         self._constants()
         for values in zip(*(t.inputs for t in self.traces), strict=True):
             self._shapes(values)
-        pending = []
-        for same in zip(*nodes, strict=True):
-            attrs = self._attributes(same)
-            pending.append((same[0], attrs))
-            for values in zip(*(n.outputs for n in same), strict=True):
-                self._shapes(values)
-        for node, attrs in pending:
+        for node, attrs in self._graph([trace.builder.nodes for trace in self.traces]):
             node.attrs = attrs
         self._forget_sizes()
         return self.problems
+
+    def _graph(self, graphs: list[list[Node]]) -> list[tuple[Node, dict[str, Any]]]:
+        """The nodes of a graph and of its bodies with what their attributes are to be."""
+        found = []
+        for same in zip(*graphs, strict=True):
+            pairs = zip(self.traces, same, strict=True)
+            for bodies in zip(*(t.builder.bodies_of(n) for t, n in pairs), strict=True):
+                # NB: what is seen in a body is not seen outside of it.
+                around = dict(self._varying)
+                for values in zip(*(b.inputs for b in bodies), strict=True):
+                    self._shapes(values)
+                found += self._graph([b.nodes for b in bodies])
+                self._varying = around
+            found.append((same[0], self._attributes(same)))
+            for values in zip(*(n.outputs for n in same), strict=True):
+                self._shapes(values)
+        return found
 
     def _constants(self) -> None:
         for name, value in self.traces[0].builder.values.items():
