@@ -1,18 +1,18 @@
-"""Loops as `Scan` nodes: one traced step, run over an axis by the runtime.
+"""Recurrent layers as `Scan` nodes: one traced step, run over an axis by the runtime.
 
-Recurrent layers come here with their step function, so that any cell (stacked, convolutional, a
-user's own) is traced like any other code. docs/bundle-format.md section 8 says what Scan means.
+They come here with their step function, so that any cell (stacked, convolutional, a user's own) is
+traced like any other code. docs/bundle-format.md section 8 says what Scan means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops, tree
 
-from kbridge.export.graph import Body, GraphBuilder
+from kbridge.export.graph import Body, GraphBuilder, Value
 
 
 def scan_rnn(
@@ -41,11 +41,11 @@ def scan_rnn(
     if mask is not None:
         mask = ops.cast(mask, "bool")
         xs = [*xs, ops.squeeze(mask, -1) if len(mask.shape) == 3 else mask]
-    slices = [_symbol(x.shape[:axis] + x.shape[axis + 1 :], x.dtype) for x in xs]
-    carried = [_symbol(s.shape, s.dtype) for s in states]
+    slices = [symbol(x.shape[:axis] + x.shape[axis + 1 :], x.dtype) for x in xs]
+    carried = [symbol(s.shape, s.dtype) for s in states]
     # NB: the last answer is carried like a state: masked steps repeat it.
     answer = _answer_spec(builder, step, inputs, initial_states, constants, slices, carried)
-    previous = [_symbol(a.shape, a.dtype) for a in answer]
+    previous = [symbol(a.shape, a.dtype) for a in answer]
     named = [(t, f"x{i}") for i, t in enumerate(slices)]
     named += [(t, f"state{i}") for i, t in enumerate(carried + previous)]
     with builder.body("scan", named) as body:
@@ -63,7 +63,7 @@ def scan_rnn(
         body.outputs = [builder.value_of(t) for t in [*new, *outputs, *ys]]
     first = [ops.zeros(a.shape, a.dtype) for a in answer]
     length = xs[0].shape[axis]
-    finals = _emit(builder, body, xs, [*states, *first], length, axis, go_backwards)
+    finals = emit_scan(builder, body, xs, [*states, *first], length, axis, go_backwards)
     last = tree.pack_sequence_as(output, finals[len(states) : len(states) + len(outputs)])
     stacked = finals[len(states) + len(outputs) :]
     if return_all_outputs:
@@ -73,7 +73,8 @@ def scan_rnn(
     return last, every, tree.pack_sequence_as(new_states, finals[: len(states)])
 
 
-def _symbol(shape: Any, dtype: str) -> keras.KerasTensor:
+def symbol(shape: Any, dtype: str) -> keras.KerasTensor:
+    """Returns a symbolic tensor that stands for nothing yet."""
     return keras.KerasTensor(tuple(shape), dtype)
 
 
@@ -108,21 +109,30 @@ def _choose(mask: Any, if_true: Any, if_false: Any) -> Any:
     return ops.where(mask, if_true, if_false)
 
 
-def _emit(
+def emit_scan(
     builder: GraphBuilder,
     body: Body,
-    xs: list[Any],
-    states: list[Any],
+    xs: Sequence[Any],
+    states: Sequence[Any],
     length: int,
-    axis: int,
-    reverse: bool,
+    axis: int = 0,
+    reverse: bool = False,
 ) -> list[keras.KerasTensor]:
+    """Appends a `Scan` node and returns its outputs: final states, then stacked answers.
+
+    Args:
+        builder: The graph.
+        body: The step.
+        xs: The sequences.
+        states: The initial states.
+        length: How many steps there are.
+        axis: Which axis of the sequences is stepped along.
+        reverse: Whether from the last position to the first.
+    """
     count = len(states)
     operands = [builder.value_of(t) for t in [*xs, *states]]
     specs = [(v.shape, v.dtype) for v in body.outputs[:count]]
-    specs += [
-        ((*v.shape[:axis], length, *v.shape[axis:]), v.dtype) for v in body.outputs[count:]
-    ]
+    specs += [((*v.shape[:axis], length, *v.shape[axis:]), v.dtype) for v in body.outputs[count:]]
     attrs = {
         "body": body.name,
         "num_xs": len(xs),
@@ -130,8 +140,14 @@ def _emit(
         "axis": axis,
         "reverse": bool(reverse),
     }
+    if not xs:
+        attrs["length"] = length
     values = builder.emit("Scan", [*operands, *body.captured()], attrs, *specs)
-    tensors = [_symbol(v.shape, v.dtype) for v in values]
-    for tensor, value in zip(tensors, values, strict=True):
-        builder.bind(tensor, value)
-    return tensors
+    return [bind(builder, value) for value in values]
+
+
+def bind(builder: GraphBuilder, value: Value) -> keras.KerasTensor:
+    """Returns a symbolic tensor that stands for a value."""
+    tensor = symbol(value.shape, value.dtype)
+    builder.bind(tensor, value)
+    return tensor

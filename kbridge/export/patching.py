@@ -52,6 +52,9 @@ class Recorder(Protocol):
     def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
         """A tensor was made from sizes alone (zeros, arange...); returns it."""
 
+    def assignment(self, variable: Any) -> None:
+        """A variable was given a new value; raises, because a bundle keeps no state."""
+
     def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
         """A recurrent layer runs its step over time; takes and returns what `backend.rnn` does."""
 
@@ -100,8 +103,41 @@ def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     }
     for name in ("convert_to_tensor", "cast", "shape", "cond", "scatter", "stop_gradient"):
         replaced[name] = getattr(keras.ops, name)
+    # NB: Keras takes shortcuts with functions of TensorFlow where the name ends in "tensorflow".
+    replaced["__name__"] = "keras.ops"
     replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)
     return _Namespace(backend, replaced)
+
+
+def _symbolic_control_flow(backend: Any) -> _Namespace:
+    """Loops and branches are operations always: their functions may see symbolic tensors."""
+    from keras.src.ops import core
+
+    def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
+        return true_fn() if pred else false_fn()
+
+    def scan(f: Callable, init: Any, xs: Any, length: Any, reverse: bool, unroll: Any) -> Any:
+        return core.Scan(length=length, reverse=reverse).symbolic_call(f, init, xs)
+
+    def while_loop(test: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None) -> Any:
+        return core.WhileLoop(test, body, maximum_iterations).symbolic_call(loop_vars)
+
+    def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
+        return core.ForiLoop(lower, upper, body_fun).symbolic_call(init_val)
+
+    replaced = {
+        "cond": cond,
+        "scan": scan,
+        "while_loop": while_loop,
+        "fori_loop": fori_loop,
+        "map": lambda f, xs: core.Map().symbolic_call(f, xs),
+        "vectorized_map": lambda f, xs: core.VectorizedMap(f).symbolic_call(xs),
+        "switch": lambda i, branches, *xs: core.Switch().symbolic_call(i, branches, *xs),
+        "associative_scan": lambda f, elems, reverse=False, axis=0: core.AssociativeScan(
+            reverse=reverse, axis=axis
+        ).symbolic_call(f, elems),
+    }
+    return _Namespace(backend, {"core": _Namespace(backend.core, replaced)})
 
 
 _CREATIONS = ("arange", "empty", "eye", "full", "identity", "linspace", "ones", "tri", "zeros")
@@ -163,6 +199,9 @@ def _stateless_scope(recorder: Recorder) -> Any:
             updated = super().get_current_value(variable)
             return recorder.variable(variable) if updated is None else updated
 
+        def add_update(self, update: Any) -> None:
+            recorder.assignment(update[0])
+
     return SymbolicVariables(initialize_variables=False)
 
 
@@ -178,6 +217,7 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
     from keras.src import backend
     from keras.src.backend.common import keras_tensor
     from keras.src.layers.layer import Layer
+    from keras.src.ops import core as ops_core
     from keras.src.ops import numpy as ops_numpy
     from keras.src.ops.operation import Operation
 
@@ -195,6 +235,7 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
             for module in _holders(_USES_BACKEND, "backend", backend):
                 patches.set(module, "backend", symbolic)
             patches.set(ops_numpy, "backend", _recorded_creations(backend, recorder))
+            patches.set(ops_core, "backend", _symbolic_control_flow(backend))
             patches.set(
                 Operation, "symbolic_call", lambda op, *a, **k: recorder.operation(op, a, k)
             )

@@ -14,7 +14,7 @@ import dataclasses
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -63,6 +63,32 @@ _ACTIVE: contextvars.ContextVar[_Tracer] = contextvars.ContextVar("kbridge_trace
 def active_builder() -> GraphBuilder:
     """Returns the builder of the trace that is running; for lowering rules."""
     return _ACTIVE.get().builder
+
+
+def emit_node(
+    op: str, tensors: Sequence[Any], attrs: dict[str, Any], *specs: tuple[Sequence[int], str]
+) -> Any:
+    """Writes one node into the bundle; for lowering rules whose operation is the user's, in Java.
+
+    Args:
+        op: The operation's name: what an `io.kbridge.plan.OpMappings` registers.
+        tensors: Its operands: tensors that the rule was given or computed, weights, arrays, numbers.
+        attrs: Its attributes: numbers, strings, booleans and lists of them.
+        *specs: Shape and dtype of each output.
+
+    Returns:
+        The output as a symbolic tensor, or a list of them if there are several.
+
+    Example:
+        >>> kbridge.emit_node("Clamp", [x], {"limit": 2.0}, (x.shape, x.dtype))
+    """
+    builder = active_builder()
+    operands = [builder.value_of(_variable_value(tensor)) for tensor in tensors]
+    values = builder.emit(op, operands, attrs, *specs)
+    outputs = [keras.KerasTensor(value.shape, value.dtype) for value in values]
+    for output, value in zip(outputs, values, strict=True):
+        builder.bind(output, value)
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 @contextlib.contextmanager
@@ -121,6 +147,10 @@ class _Tracer:
         args, kwargs = tree.map_structure(_variable_value, (args, kwargs))
         if self._muted:
             return op.compute_output_spec(*args, **kwargs)
+        if type(op).__name__ == "Ndim":
+            # NB: Keras gives a tensor for a symbolic operand; ranks are known, and code that asks
+            # for one decides by it.
+            return len(args[0].shape)
         rule = registry.rule_for(op)
         if rule is not None:
             return rule(op, *args, **kwargs)
@@ -196,6 +226,14 @@ class _Tracer:
 
     def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
         return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
+
+    def assignment(self, variable: keras.Variable) -> None:
+        raise UnsupportedCall(
+            f"it changes its variable {variable.path!r} when it is called, and a bundle keeps no "
+            "state from call to call",
+            "Take the state as an input and give it back as an output (recurrent layers: "
+            "stateful=False, initial_state= and return_state=True).",
+        )
 
     def random(self) -> None:
         raise UnsupportedCall(
