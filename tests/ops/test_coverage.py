@@ -1,6 +1,6 @@
 """Every operation that `io.kbridge.plan.nd4j` claims to know has a parity case.
 
-Loops and branches (`io.kbridge.plan.control`) are no single operations; they have tests of their own.
+Loops and branches (`io.kbridge.plan.control`) are no single operations, and are not asked for here.
 """
 
 import importlib
