@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ class BundleWriter:
             )
         self._temporary: Path | None = None
         self._file: h5py.File | None = None
+        self._hashing = ThreadPoolExecutor(1, "kbridge-digest")
 
     def __enter__(self) -> BundleWriter:
         try:
@@ -117,12 +119,14 @@ class BundleWriter:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
+        self._hashing.shutdown()
         try:
             self._file.close()
             if error is None:
                 self._publish()
-        except OSError as e:
-            raise self._storage_error(e) from e
+        # NB: h5py raises RuntimeError where closing a file has to write and the disk is full.
+        except (OSError, RuntimeError) as e:
+            raise self._storage_error(e) from (error or e)
         finally:
             self._temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, errors.KBridgeError):
@@ -136,8 +140,10 @@ class BundleWriter:
             array: The values. Only this one array is held besides the caller's.
         """
         stored = stored_array(array)
+        # NB: hashing takes as long as writing and needs no lock, so both run at once.
+        digest = self._hashing.submit(digest_of, stored)
         self._file.create_dataset(path, data=stored, track_times=False)
-        return digest_of(stored)
+        return digest.result()
 
     def document(self, path: str, document: Any) -> None:
         """Writes a JSON document as UTF-8 bytes with its digest."""
@@ -172,8 +178,8 @@ class BundleWriter:
         os.chmod(self._temporary, 0o666 & ~mask)
         os.replace(self._temporary, self.path)
 
-    def _storage_error(self, e: OSError) -> errors.ExportError:
-        full = e.errno == errno.ENOSPC or shutil.disk_usage(self.path.parent).free < 1 << 20
+    def _storage_error(self, e: Exception) -> errors.ExportError:
+        full = getattr(e, "errno", None) == errno.ENOSPC or shutil.disk_usage(self.path.parent).free < 1 << 20
         why = "the disk is full" if full else str(e)
         return errors.ExportError(
             f"Expected to write the bundle {str(self.path)!r}. Received: {why}. "

@@ -365,7 +365,21 @@ def _write_weights(
         path = paths.get(id(variable), f"/kbridge/variables/{name}")
         entry = spec["weights"][name]
         entry["path"] = path
-        entry["sha256"] = writer.array(path, keras.ops.convert_to_numpy(variable))
+        entry["sha256"] = writer.array(path, host_array(variable))
+
+
+def host_array(variable: keras.Variable) -> np.ndarray:
+    """Returns a variable's values, sharing its memory where the backend lets NumPy do that."""
+    tensor = variable.value
+    if keras.backend.backend() == "torch":
+        tensor = tensor.detach()
+    elif hasattr(tensor, "read_value"):
+        tensor = tensor.read_value()
+    try:
+        return np.from_dlpack(tensor)
+    except (AttributeError, BufferError, RuntimeError, TypeError):
+        # Not in the CPU's memory, or of a dtype NumPy has no name for.
+        return keras.ops.convert_to_numpy(variable)
 
 
 def _write_constants(writer: bundle.BundleWriter, trace: Trace, spec: dict[str, Any]) -> None:
@@ -378,7 +392,7 @@ def _write_constants(writer: bundle.BundleWriter, trace: Trace, spec: dict[str, 
 def _write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, str]) -> None:
     document, variables = training.training_metadata(model, names)
     for path, variable in variables:
-        writer.array(path, keras.ops.convert_to_numpy(variable))
+        writer.array(path, host_array(variable))
     writer.document(bundle.TRAINING, document)
 
 
