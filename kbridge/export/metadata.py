@@ -233,6 +233,8 @@ def _candidate_names(owned: Owned) -> Iterator[str]:
     yield name
     for number in itertools.count(1):
         yield f"{name}_{number}"
+        # NB: no number helps a name that lies below another weight's; one without groups does.
+        yield f"{name.replace('/', '.')}_{number}"
 
 
 def _safe(name: str) -> str:
