@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kbridge import errors as errors
     from kbridge.export.exporter import export as export
     from kbridge.export.registry import lowers as lowers
+    from kbridge.export.tracing import emit_node as emit_node
     from kbridge.jvm.model import JvmModel as JvmModel
     from kbridge.jvm.model import load as load
     from kbridge.parity.check import check as check
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "JvmModel": "kbridge.jvm.model",
     "check": "kbridge.parity.check",
+    "emit_node": "kbridge.export.tracing",
     "load": "kbridge.jvm.model",
     "lowers": "kbridge.export.registry",
 }

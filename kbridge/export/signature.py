@@ -145,12 +145,21 @@ def _built_struct(model: Any) -> Any:
             "subclassed model, which does not tell them. Pass a sample batch: "
             "kbridge.export(model, path, sample=x)."
         )
-    return next(iter(shapes.values()))
+    shape = next(iter(shapes.values()))
+    one = isinstance(shape, (tuple, list)) and all(isinstance(s, (int, type(None))) for s in shape)
+    return _Shape(shape) if one else shape
+
+
+class _Shape:
+    """The shape of a model's only input. NB: a plain tuple would count as several inputs."""
+
+    def __init__(self, sizes: Any):
+        self.sizes = tuple(sizes)
 
 
 def _specs_of_shapes(struct: Any, model: Any) -> list[InputSpec]:
-    if isinstance(struct, (tuple, list)) and all(isinstance(s, (int, type(None))) for s in struct):
-        return [InputSpec("input", (None, *struct[1:]), model.compute_dtype)]
+    if isinstance(struct, _Shape):
+        return [InputSpec("input", (None, *struct.sizes[1:]), model.compute_dtype)]
     raise errors.ExportError(
         f"Expected one input shape of {model.name!r}. Received: {struct}. A subclassed model with "
         "several inputs does not tell their dtypes; pass sample= to export."
