@@ -14,6 +14,7 @@ import io.kbridge.KBridgeException;
 import io.kbridge.graph.ElementType;
 import io.kbridge.graph.ModelGraph;
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -266,10 +267,20 @@ public class BundleTest {
     for (String name : a.arrays().keySet()) {
       INDArray x = a.arrays().get(name);
       INDArray y = b.arrays().get(name);
-      if (!Arrays.equals(x.shape(), y.shape()) || !x.isEmpty() && !x.dup().data().asNio().equals(y.dup().data().asNio())) {
+      if (!Arrays.equals(x.shape(), y.shape()) || !x.isEmpty() && !sameElements(x.dup(), y.dup())) {
         return name;
       }
     }
     return null;
+  }
+
+  private static boolean sameElements(INDArray x, INDArray y) {
+    try {
+      return x.data().asNio().equals(y.data().asNio());
+    } finally {
+      // NB: the buffers do not keep the arrays; without this the collector may free them on the way.
+      Reference.reachabilityFence(x);
+      Reference.reachabilityFence(y);
+    }
   }
 }
