@@ -25,7 +25,7 @@ demo: $(VENV)/demo-$(PACKAGES) $(JAR)
 test: $(VENV)/test-$(PACKAGES) $(JAR) test-java
 	$(PYTHON) -m pytest -m "not slow and not gpu"
 
-test-slow: $(VENV)/test-$(PACKAGES) $(JAR)
+test-slow: $(VENV)/dev-$(PACKAGES) $(JAR)
 	$(PYTHON) -m pytest -m "slow and not gpu"
 
 # Compiles, checks the javadoc, runs the Java tests, and publishes to the local Maven repository for examples/java.
@@ -41,7 +41,7 @@ format: $(VENV)/dev-$(PACKAGES)
 	$(VENV)/bin/ruff format .
 
 bench: $(VENV)/dev-$(PACKAGES) $(JAR)
-	$(PYTHON) benchmarks/run.py
+	$(PYTHON) -m benchmarks.run
 
 # ---- Java ----
 

@@ -1,0 +1,1 @@
+"""How fast kbridge is, measured beside TensorFlow, ONNX Runtime and stock Deeplearning4j."""

@@ -1,0 +1,1 @@
+"""How long one prediction takes, engine by engine."""

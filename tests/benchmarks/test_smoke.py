@@ -1,0 +1,84 @@
+"""The benchmarks run: one small model, every engine that can, and a report."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report, run
+from benchmarks.harness import Cell, EngineSpec, failure_reason
+
+
+@pytest.mark.slow
+def test_quick_run_times_every_engine_and_writes_the_report(tmp_path: Path) -> None:
+    run.main(["--quick", "--output", str(tmp_path)])
+    cells = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cells"]
+    timed = {
+        (cell["section"], cell["engine"]["runner"], cell["engine"]["variant"])
+        for cell in cells
+        if cell["median"] is not None
+    }
+    assert timed >= {
+        ("inference", "kbridge", "nd4j"),
+        ("inference", "java:KBridgeEngine", "nd4j"),
+        ("inference", "java:StockEngine", ""),
+        ("inference", "java:OnnxRuntimeEngine", ""),
+        ("inference", "tensorflow", "function"),
+        ("inference", "tensorflow", "predict_on_batch"),
+        ("inference", "onnxruntime", "-"),
+        ("bridge", "kbridge", "nd4j"),
+        ("bridge", "java:HostEngine", "nd4j"),
+        ("bridge", "numpy", "new"),
+    }
+    for cell in cells:
+        assert (cell["median"] is None) == (cell["failure"] is not None)
+        if cell["median"] is not None:
+            assert 0 < cell["min"] <= cell["median"] <= cell["p90"]
+            assert cell["peak_mb"] > 10
+    text = (tmp_path / "REPORT.md").read_text(encoding="utf-8")
+    assert "| Emotion model | 1 | stock DL4J (Java) |" in text
+    assert "<svg" in (tmp_path / "latency.svg").read_text(encoding="utf-8")
+
+
+def cell(title: str, milliseconds: float, ours: bool = False, language: str = "Python") -> Cell:
+    found = Cell("inference", "m", 1, EngineSpec(title, "", "", "", ours, language))
+    found.take([[int(milliseconds * 1e6)]])
+    return found
+
+
+def test_ratio_is_that_of_the_fastest_peer_called_from_the_same_language() -> None:
+    ours = cell("ours", 2, ours=True)
+    cells = [ours, cell("slow", 8), cell("fast", 3), cell("java", 1, language="Java")]
+    assert math.isclose(report.ratio(ours, cells), 1.5)
+    assert report.ratio(cells[1], cells) is None
+    assert report.ratio(ours, [ours]) is None
+
+
+def test_times_of_rounds_are_pooled() -> None:
+    found = cell("x", 1)
+    found.take([[1_000_000, 2_000_000, 3_000_000], [9_000_000, 10_000_000]])
+    assert (found.calls, found.min, found.median) == (5, 1.0, 3.0)
+    assert found.round_medians == [2.0, 9.5]
+
+
+@pytest.mark.parametrize(
+    ("errors", "status", "reason"),
+    [
+        ("noise\n", -9, "ended by signal 9"),
+        (
+            "java.lang.IllegalStateException: outer\n\tat a.b(C.java:1)\n"
+            "Caused by: java.io.IOException: inner\n\t... 3 more\n",
+            1,
+            "java.io.IOException: inner",
+        ),
+        ("Traceback (most recent call last):\nkbridge.errors.X: no\nValueError: bad\n", 1, None),
+        ("", 3, "exit status 3"),
+    ],
+)
+def test_failure_reason_is_the_line_that_says_why(
+    errors: str, status: int, reason: str | None
+) -> None:
+    assert failure_reason(errors, status) == (reason or "ValueError: bad")
