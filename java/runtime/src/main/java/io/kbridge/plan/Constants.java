@@ -29,8 +29,8 @@ final class Constants implements AutoCloseable {
     if (values.containsKey(node.outputs().get(0).name())) {
       return;
     }
-    NodeContext.Bodies bodies = body -> GraphCompiler.ofBody(registry, this, arena, body, values);
-    NodeContext context = new NodeContext(node, values, arena, bodies, Map.of(), true);
+    NodeContext.Bodies bodies = body -> GraphCompiler.ofBody(registry, this, arena, Engine.Session.NONE, body, values);
+    NodeContext context = new NodeContext(node, values, arena, bodies, Map.of(), true, value -> false);
     Step step = context.compile(registry.get(node.op()));
     if (step != null) {
       try {

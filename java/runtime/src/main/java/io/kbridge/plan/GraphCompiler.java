@@ -20,11 +20,14 @@ final class GraphCompiler {
   private final OpRegistry registry;
   private final Constants constants;
   private final Arena arena;
+  private final Engine.Session session;
+  private final boolean isBody;
   private final Liveness live;
   private final Map<String, Value> values;
   // NB: values of this graph, not of one around it, whose memory has not been given back.
   private final Set<String> held = new HashSet<>();
   private final Map<String, Place> places = new HashMap<>();
+  private final Set<String> wanted;
 
   /**
    * Starts on a graph.
@@ -32,6 +35,8 @@ final class GraphCompiler {
    * @param registry the ops to compile with
    * @param constants what is the same in every call
    * @param arena where values are placed
+   * @param session the engine's part in the plan
+   * @param isBody whether this is a body, which may run again over the same memory
    * @param nodes the graph's nodes
    * @param wanted names of the values it is to give
    * @param around the values of the graph around it
@@ -40,25 +45,35 @@ final class GraphCompiler {
       OpRegistry registry,
       Constants constants,
       Arena arena,
+      Engine.Session session,
+      boolean isBody,
       List<GraphNode> nodes,
       Collection<String> wanted,
       Map<String, Value> around) {
     this.registry = registry;
     this.constants = constants;
     this.arena = arena;
+    this.session = session;
+    this.isBody = isBody;
     this.live = new Liveness(nodes, wanted);
     this.values = new HashMap<>(around);
+    this.wanted = new HashSet<>(wanted);
   }
 
   /** Starts on a body of one of this graph's nodes. */
   GraphCompiler inner(GraphBody body) {
-    return ofBody(registry, constants, arena, body, values);
+    return ofBody(registry, constants, arena, session, body, values);
   }
 
   /** Starts on a body; its memory is its own until {@link #release}. */
   static GraphCompiler ofBody(
-      OpRegistry registry, Constants constants, Arena arena, GraphBody body, Map<String, Value> around) {
-    return new GraphCompiler(registry, constants, new Arena(arena), body.nodes(), body.outputs(), around);
+      OpRegistry registry,
+      Constants constants,
+      Arena arena,
+      Engine.Session session,
+      GraphBody body,
+      Map<String, Value> around) {
+    return new GraphCompiler(registry, constants, new Arena(arena), session, true, body.nodes(), body.outputs(), around);
   }
 
   /** Gives an input its memory, which is given back after the last reader. */
@@ -91,7 +106,7 @@ final class GraphCompiler {
   StepList compile() {
     List<GraphNode> rest = foldConstants();
     StepList.Builder steps = new StepList.Builder();
-    rest.forEach(node -> compile(node, places, steps));
+    group(rest, rest).forEach(node -> compile(node, places, steps));
     return steps.build();
   }
 
@@ -103,20 +118,25 @@ final class GraphCompiler {
    */
   StepList[] compileParts(Collection<String> varying) {
     Set<String> changing = new HashSet<>(varying);
+    List<GraphNode> first = new ArrayList<>();
     List<GraphNode> later = new ArrayList<>();
-    StepList.Builder once = new StepList.Builder();
-    for (GraphNode node : foldConstants()) {
+    List<GraphNode> all = foldConstants();
+    for (GraphNode node : all) {
       if (node.inputs().stream().anyMatch(changing::contains)) {
         node.outputs().forEach(output -> changing.add(output.name()));
         later.add(node);
       } else {
-        // NB: kept through all runs, and so never in memory that is offered for one.
-        node.outputs().forEach(output -> live.keep(output.name()));
-        compile(node, Map.of(), once);
+        first.add(node);
       }
     }
+    StepList.Builder once = new StepList.Builder();
+    for (GraphNode node : group(first, all)) {
+      // NB: kept through all runs, and so never in memory that is offered for one.
+      node.outputs().forEach(output -> live.keep(output.name()));
+      compile(node, Map.of(), once);
+    }
     StepList.Builder each = new StepList.Builder();
-    later.forEach(node -> compile(node, places, each));
+    group(later, all).forEach(node -> compile(node, places, each));
     return new StepList[] {once.build(), each.build()};
   }
 
@@ -139,9 +159,35 @@ final class GraphCompiler {
     return rest;
   }
 
+  /** Lets the engine put nodes together; what others read of them, or want, stays a value of its own. */
+  private List<GraphNode> group(List<GraphNode> nodes, List<GraphNode> all) {
+    Set<String> visible = new HashSet<>();
+    Set<GraphNode> inside = new HashSet<>(nodes);
+    for (GraphNode node : all) {
+      visible.addAll(node.shapeReferences());
+      if (!inside.contains(node)) {
+        visible.addAll(node.inputs());
+      }
+    }
+    List<GraphNode> grouped = session.group(nodes, constants.values()::containsKey, name -> visible.contains(name) || wanted.contains(name));
+    live.replace(nodes, grouped);
+    return grouped;
+  }
+
   private void compile(GraphNode node, Map<String, Place> offered, StepList.Builder steps) {
-    NodeContext context = new NodeContext(node, values, arena, this::inner, offered, false);
-    steps.add(context.compile(registry.get(node.op())), context);
+    NodeContext context =
+        new NodeContext(node, values, arena, this::inner, offered, false, value -> !isBody && held.contains(value) && live.readers(value) == 1);
+    OpMapping mapping = context.lower(session);
+    if (mapping == null) {
+      List<GraphNode> parts = session.split(node);
+      if (parts.size() > 1) {
+        live.replace(List.of(node), parts);
+        parts.forEach(part -> compile(part, offered, steps));
+        return;
+      }
+      mapping = registry.get(node.op());
+    }
+    steps.add(context.compile(mapping), context);
     for (int i = 0; i < node.outputs().size(); i++) {
       String name = node.outputs().get(i).name();
       values.put(name, context.output(i));

@@ -39,6 +39,12 @@ final class Liveness {
     return nodes;
   }
 
+  /** Replaces some nodes by others that read the same values between them, or fewer; before any of them has run. */
+  void replace(Collection<GraphNode> old, Collection<GraphNode> by) {
+    by.forEach(node -> distinctInputs(node).forEach(this::addReader));
+    old.forEach(node -> distinctInputs(node).forEach(this::finishReading));
+  }
+
   /** Returns how many still have to read a value. */
   int readers(String value) {
     return readers.getOrDefault(value, 0);

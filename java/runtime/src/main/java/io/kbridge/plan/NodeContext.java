@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
@@ -25,6 +26,7 @@ final class NodeContext implements OpContext {
   private final Bodies bodies;
   private final Map<String, Place> places;
   private final boolean constant;
+  private final Predicate<String> lastReader;
   private final Value[] outputs;
   private final List<Arena.Block> scratch = new ArrayList<>();
   private final List<GraphCompiler> compiled = new ArrayList<>();
@@ -45,16 +47,35 @@ final class NodeContext implements OpContext {
    * @param bodies compiles the node's bodies
    * @param places memory offered for values, by name
    * @param constant whether the outputs will be constant
+   * @param lastReader tells whether nothing else has still to read a value
    */
   NodeContext(
-      GraphNode node, Map<String, Value> values, Arena arena, Bodies bodies, Map<String, Place> places, boolean constant) {
+      GraphNode node,
+      Map<String, Value> values,
+      Arena arena,
+      Bodies bodies,
+      Map<String, Place> places,
+      boolean constant,
+      Predicate<String> lastReader) {
     this.node = node;
     this.values = values;
     this.arena = arena;
     this.bodies = bodies;
     this.places = places;
     this.constant = constant;
+    this.lastReader = lastReader;
     this.outputs = new Value[node.outputs().size()];
+  }
+
+  /** Asks an engine for the node; returns null if it declines. */
+  OpMapping lower(Engine.Session session) {
+    try {
+      return session.lower(this);
+    } catch (KBridgeException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw failed("to compile", e);
+    }
   }
 
   /** Compiles the node; returns null if there is nothing to run. */
@@ -119,6 +140,11 @@ final class NodeContext implements OpContext {
   @Override
   public boolean isConstant(int i) {
     return inputValue(i).constant();
+  }
+
+  @Override
+  public boolean isLastUse(int i) {
+    return inputValue(i).isSole() && lastReader.test(node.inputs().get(i));
   }
 
   @Override

@@ -61,6 +61,15 @@ public interface OpContext {
   boolean isConstant(int i);
 
   /**
+   * Tells whether an input's memory may be written: nothing reads it after this node. An output that is an alias of it then may be
+   * computed in place.
+   *
+   * @param i the input
+   * @return true if so
+   */
+  boolean isLastUse(int i);
+
+  /**
    * Gives memory for an output, of the type the node's spec declares. Its content is undefined until the step has run, and
    * undefined again each time before the step runs.
    *

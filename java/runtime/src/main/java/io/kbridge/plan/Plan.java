@@ -16,12 +16,14 @@ public final class Plan implements AutoCloseable {
   private final Map<String, INDArray> inputs;
   private final Map<String, INDArray> outputs;
   private final StepList steps;
+  private final Engine.Session session;
   private final Arena arena;
 
-  Plan(Map<String, INDArray> inputs, Map<String, INDArray> outputs, StepList steps, Arena arena) {
+  Plan(Map<String, INDArray> inputs, Map<String, INDArray> outputs, StepList steps, Engine.Session session, Arena arena) {
     this.inputs = inputs;
     this.outputs = Collections.unmodifiableMap(outputs);
     this.steps = steps;
+    this.session = session;
     this.arena = arena;
   }
 
@@ -70,6 +72,7 @@ public final class Plan implements AutoCloseable {
   /** Gives the plan's memory back. The plan must not run again; closing again does nothing. */
   @Override
   public void close() {
+    session.close();
     arena.close();
   }
 

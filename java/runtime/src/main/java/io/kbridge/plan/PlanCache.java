@@ -65,12 +65,13 @@ public final class PlanCache implements AutoCloseable {
   }
 
   private <T> T use(Map<String, INDArray> inputs, Function<Plan, T> runner) {
-    Object signature = signature(inputs);
+    boolean useEngine = compiler.engineSuits(inputs);
+    Object signature = List.of(useEngine, signature(inputs));
     running.acquireUninterruptibly();
     try {
       Plan plan = take(signature);
       if (plan == null) {
-        plan = compiler.compile(shapes(inputs), wanted);
+        plan = compiler.compile(shapes(inputs), wanted, useEngine);
       }
       boolean kept = false;
       try {

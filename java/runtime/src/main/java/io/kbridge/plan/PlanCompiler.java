@@ -21,10 +21,11 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 public final class PlanCompiler implements AutoCloseable {
   private final ModelGraph graph;
   private final OpRegistry registry;
+  private final Engine engine;
   private final Constants constants;
 
   /**
-   * Makes a compiler.
+   * Makes a compiler that compiles every node by the mapping of its op.
    *
    * @param graph the graph
    * @param arrays the content of its weights and constants
@@ -32,8 +33,22 @@ public final class PlanCompiler implements AutoCloseable {
    * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
    */
   public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry) {
+    this(graph, arrays, registry, Engine.NONE);
+  }
+
+  /**
+   * Makes a compiler.
+   *
+   * @param graph the graph
+   * @param arrays the content of its weights and constants
+   * @param registry the ops to compile with
+   * @param engine compiles what it can compute faster; closed with this compiler
+   * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
+   */
+  public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry, Engine engine) {
     this.graph = graph;
     this.registry = registry;
+    this.engine = engine;
     this.constants = new Constants(arrays);
     requireKnownOps();
   }
@@ -45,11 +60,24 @@ public final class PlanCompiler implements AutoCloseable {
    * @param wanted names of the values it is to give
    * @return the plan; the caller closes it
    */
-  public synchronized Plan compile(Map<String, long[]> shapes, Collection<String> wanted) {
+  public Plan compile(Map<String, long[]> shapes, Collection<String> wanted) {
+    return compile(shapes, wanted, true);
+  }
+
+  /**
+   * Compiles a plan with or without the engine.
+   *
+   * @param shapes the shape of each input that is given
+   * @param wanted names of the values it is to give
+   * @param useEngine false to compile every node by the mapping of its op
+   * @return the plan; the caller closes it
+   */
+  public synchronized Plan compile(Map<String, long[]> shapes, Collection<String> wanted, boolean useEngine) {
     Arena arena = new Arena();
+    Engine.Session session = useEngine ? engine.start() : Engine.Session.NONE;
     boolean done = false;
     try {
-      Plan plan = compile(arena, shapes, wanted);
+      Plan plan = compile(arena, session, shapes, wanted);
       done = true;
       return plan;
     } catch (OutOfMemoryError e) {
@@ -60,14 +88,27 @@ public final class PlanCompiler implements AutoCloseable {
           e);
     } finally {
       if (!done) {
+        session.close();
         arena.close();
       }
     }
   }
 
+  /**
+   * Tells whether plans that use the engine compute what Keras computes for some inputs: engines know NaN and infinity less well than the
+   * mappings do.
+   *
+   * @param inputs the inputs by name
+   * @return true if so
+   */
+  public boolean engineSuits(Map<String, INDArray> inputs) {
+    return engine != Engine.NONE && inputs.values().stream().allMatch(Finite::all);
+  }
+
   /** Gives the memory of computed constants back; no plan of this compiler may run again. */
   @Override
   public synchronized void close() {
+    engine.close();
     constants.close();
   }
 
@@ -106,8 +147,8 @@ public final class PlanCompiler implements AutoCloseable {
     return text.toString();
   }
 
-  private Plan compile(Arena arena, Map<String, long[]> shapes, Collection<String> wanted) {
-    GraphCompiler compiler = new GraphCompiler(registry, constants, arena, graph.nodes(), wanted, Map.of());
+  private Plan compile(Arena arena, Engine.Session session, Map<String, long[]> shapes, Collection<String> wanted) {
+    GraphCompiler compiler = new GraphCompiler(registry, constants, arena, session, false, graph.nodes(), wanted, Map.of());
     Map<String, INDArray> inputs = new LinkedHashMap<>();
     for (GraphInput input : graph.inputs()) {
       String name = input.value().name();
@@ -120,7 +161,7 @@ public final class PlanCompiler implements AutoCloseable {
     StepList steps = compiler.compile();
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));
-    return new Plan(inputs, outputs, steps, arena);
+    return new Plan(inputs, outputs, steps, session, arena);
   }
 
   private static Value place(Arena arena, GraphInput input, long[] shape) {

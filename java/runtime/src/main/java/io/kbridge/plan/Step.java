@@ -8,4 +8,13 @@ package io.kbridge.plan;
 public interface Step {
   /** Computes the outputs. */
   void run();
+
+  /**
+   * Names the code that computes the outputs.
+   *
+   * @return the library, and where it has several, which of its implementations
+   */
+  default String implementation() {
+    return "ND4J";
+  }
 }

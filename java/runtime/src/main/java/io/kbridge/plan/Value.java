@@ -34,6 +34,11 @@ final class Value {
     return new Value(view, block, constant);
   }
 
+  /** Tells whether no other value lies in the same memory of the plan. */
+  boolean isSole() {
+    return block != null && !block.isShared();
+  }
+
   void release() {
     if (block != null) {
       block.release();

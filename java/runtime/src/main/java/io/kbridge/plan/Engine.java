@@ -1,0 +1,67 @@
+package io.kbridge.plan;
+
+import io.kbridge.graph.GraphNode;
+import java.util.List;
+import java.util.function.Predicate;
+
+/**
+ * Computes some nodes of a plan faster than the mapping of each op does: several nodes at once, or by another library. What an engine
+ * declines is compiled by the mappings, so an engine needs to know no op it does not care for. One engine serves all plans of a model and
+ * holds what they share. Thread safe.
+ */
+public interface Engine extends AutoCloseable {
+  /** The engine that leaves every node to its mapping. */
+  Engine NONE = () -> Session.NONE;
+
+  /**
+   * Starts on a plan.
+   *
+   * @return what compiles the plan's nodes; the plan closes it
+   */
+  Session start();
+
+  /** Gives back what the plans share; no plan of this engine may run again. */
+  @Override
+  default void close() {}
+
+  /** One plan in the making; afterwards the owner of what the plan's steps hold. Not thread safe. */
+  interface Session extends AutoCloseable {
+    /** The session of {@link Engine#NONE}. */
+    Session NONE = context -> null;
+
+    /**
+     * Puts nodes together that may be computed as one. Each new node reads what its members read from others and gives what the last member
+     * gives; it stands where the last member stood.
+     *
+     * @param nodes the nodes of the plan, in the order they run
+     * @param constant tells which values are the same in every call
+     * @param visible tells which values have to exist in memory by themselves
+     * @return the nodes to compile
+     */
+    default List<GraphNode> group(List<GraphNode> nodes, Predicate<String> constant, Predicate<String> visible) {
+      return nodes;
+    }
+
+    /**
+     * Takes apart what {@link #group} put together, when {@link #lower} declined it.
+     *
+     * @param node a node of the plan
+     * @return at least two nodes to compile in its place, or the node itself if it is one of the graph
+     */
+    default List<GraphNode> split(GraphNode node) {
+      return List.of(node);
+    }
+
+    /**
+     * Finds a way to compute a node.
+     *
+     * @param context the node, which must be looked at only: nothing may be allocated before the result is called
+     * @return what compiles it, or null to decline
+     */
+    OpMapping lower(OpContext context);
+
+    /** Gives back what the plan's steps hold; they must not run again. */
+    @Override
+    default void close() {}
+  }
+}

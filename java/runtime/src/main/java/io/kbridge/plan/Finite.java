@@ -1,0 +1,76 @@
+package io.kbridge.plan;
+
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.indexer.LongIndexer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** Looks for NaN and infinity, a word of memory at a time. */
+public final class Finite {
+  private Finite() {}
+
+  /**
+   * Tells whether all elements of an array are finite numbers.
+   *
+   * @param array an array of any type
+   * @return true if none is NaN or infinite; always true for types that have neither
+   */
+  public static boolean all(INDArray array) {
+    DataType type = array.dataType();
+    if (!type.isFPType() || array.isEmpty()) {
+      return true;
+    }
+    INDArray dense = NativeArrays.isDense(array) ? array : array.dup('c');
+    int perWord = Long.BYTES / type.width();
+    long words = dense.length() / perWord;
+    return scan(dense, words, repeated(type, exponent(type)), repeated(type, Long.lowestOneBit(exponent(type))))
+        && tail(dense, words * perWord);
+  }
+
+  private static boolean scan(INDArray array, long words, long exponents, long ones) {
+    if (words == 0) {
+      return true;
+    }
+    // NB: an exponent of ones only, and no other, overflows into the sign when one is added to it.
+    long overflows = 0;
+    try (Pointer start = NativeArrays.pointer(array);
+        LongPointer numbers = new LongPointer(start);
+        LongIndexer indexer = LongIndexer.create(numbers.capacity(words))) {
+      for (long i = 0; i < words; i++) {
+        overflows |= (indexer.get(i) & exponents) + ones;
+      }
+    }
+    return (overflows & repeated(array.dataType(), 1L << 8 * array.dataType().width() - 1)) == 0;
+  }
+
+  private static boolean tail(INDArray array, long from) {
+    for (long i = from; i < array.length(); i++) {
+      if (!Double.isFinite(array.getDouble(i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static long exponent(DataType type) {
+    switch (type) {
+      case HALF:
+        return 0x7c00;
+      case BFLOAT16:
+        return 0x7f80;
+      case FLOAT:
+        return 0x7f800000;
+      default:
+        return 0x7ff0000000000000L;
+    }
+  }
+
+  private static long repeated(DataType type, long bits) {
+    long word = 0;
+    for (int shift = 0; shift < Long.SIZE; shift += 8 * type.width()) {
+      word |= bits << shift;
+    }
+    return word;
+  }
+}
