@@ -35,7 +35,9 @@ def open_archive(
             if version.startswith("2."):
                 from kbridge.export.legacy.archive_keras2 import open_keras2_archive
 
-                return open_keras2_archive(archive, config, version, custom_objects, stored)
+                return open_keras2_archive(
+                    archive, config, version, custom_objects, allow_lambda, stored
+                )
     except (zipfile.BadZipFile, EOFError) as error:
         raise BundleFormatError(
             f"Expected a readable .keras archive. Received: a damaged one ({error}). Get it again."

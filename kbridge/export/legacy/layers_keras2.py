@@ -46,7 +46,7 @@ for _name in ("Max", "Average"):
         same(f"Global{_name}Pooling{_rank}")
 
 _RANDOM = (
-    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomCrop "
+    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast "
     "RandomBrightness"
 ).split()
 
@@ -290,6 +290,11 @@ for _name in ("LocallyConnected1D", "LocallyConnected2D"):
         "Keras 3 has no locally connected layers",
         "pass custom_objects with a layer of your own, or use a convolution",
     )
+_refuses(
+    "RandomCrop",
+    "at inference Keras 2's RandomCrop resized images and Keras 3's leaves them alone",
+    "use Resizing and CenterCrop and save again",
+)
 for _name in ("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"):
     _refuses(
         _name,

@@ -184,6 +184,11 @@ def _matmul(
 
 @tf_op("einsum", "linalg.einsum")
 def _einsum(equation: str, *inputs: Any, **_: Any) -> Any:
+    if not inputs:  # NB: tf_keras stores the first argument of this function only
+        raise Refused(
+            "the file does not hold the operands of tf.einsum, which Keras 2 left out when saving",
+            "use an EinsumDense or Dot layer, or keras.ops.einsum in a current Keras, and save again",
+        )
     return ops.einsum(equation, *inputs)
 
 

@@ -206,6 +206,9 @@ def _translated(
         raise BundleFormatError(f"the order of {kind}'s state in old files is not known")
     iterations, rest = _split_head(arrays, context)
     stored = [pair for child in built.children for pair in _stored_slots(child, context)]
+    if not stored:  # NB: archives have no groups with names; their layers follow each other
+        every = [slot for slot in slots_of(built, context) if slot.trainable]
+        stored = [(every, [""] * sum(slot.trainable for slot in every))]
     slots = [slot for own, _ in stored for slot in own]
     order = _order([name for _, own in stored for name in own], context)
     pairs: Pairs = []
