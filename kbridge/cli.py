@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
-Engine = Annotated[str, typer.Option(help="The JVM's engine: auto or nd4j.")]
+Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onednn.")]
 BundleFile = Annotated[Path, typer.Argument(help="A bundle, as `kbridge export` writes it.")]
 
 

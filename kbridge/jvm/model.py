@@ -18,7 +18,7 @@ from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.structures import pack
 
 _DEVICES = ("auto", "cpu", "gpu")
-_ENGINES = ("auto", "nd4j")
+_ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
 _CALLS_KEPT = 64
 

@@ -234,7 +234,7 @@ def test_closing_while_others_predict(identity):
     ("options", "message"),
     [
         ({"device": "tpu"}, "Expected device to be one of 'auto', 'cpu', 'gpu'. Received: 'tpu'"),
-        ({"engine": "x"}, "Expected engine to be one of 'auto', 'nd4j'. Received: 'x'"),
+        ({"engine": "x"}, "Expected engine to be one of 'auto', 'nd4j', 'onednn'. Received: 'x'"),
         ({"host": "x"}, "Expected host to be one of 'inprocess', 'process'. Received: 'x'"),
         ({"host": "process"}, "does not have yet"),
         ({"threads": 0}, "Expected threads to be a positive integer. Received: 0"),

@@ -127,11 +127,11 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
 
 
-def check(case: Case) -> None:
+def check(case: Case, engine: str = "nd4j") -> None:
     """Compares the JVM's answer with Keras's."""
     import kbridge
 
-    with kbridge.load(case.bundle, engine="nd4j") as model:
+    with kbridge.load(case.bundle, engine=engine) as model:
         given = list(case.inputs) if len(case.inputs) > 1 else case.inputs[0]
         actual = [np.asarray(x) for x in keras.tree.flatten(model.predict_on_batch(given))]
     expected = case.expected()

@@ -8,7 +8,7 @@ import org.nd4j.nativeblas.NativeOpsHolder;
 
 /** What computes: checks the engine and device asked for against the ND4J backend in the class path. */
 final class Backend {
-  private static final List<String> ENGINES = List.of("auto", "nd4j");
+  private static final List<String> ENGINES = List.of("auto", "nd4j", "onednn");
   private static final List<String> DEVICES = List.of("auto", "cpu", "gpu");
 
   private Backend() {}

@@ -249,7 +249,7 @@ public final class KBridgeModel implements AutoCloseable {
     State(Bundle bundle, LoadOptions options) {
       this.bundle = bundle;
       this.graph = bundle.graph();
-      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry());
+      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry(), options.newEngine());
       Set<String> wanted = new LinkedHashSet<>();
       graph.outputs().forEach(output -> wanted.add(output.value()));
       this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());
@@ -299,7 +299,7 @@ public final class KBridgeModel implements AutoCloseable {
             "Expected names of values in the graph of '" + graph.name() + "' (" + graph.values().size() + " values). Received: "
                 + unknown + ". layerOutputs() lists those of each layer.");
       }
-      try (Plan plan = compiler.compile(PlanCache.shapes(given), names)) {
+      try (Plan plan = compiler.compile(PlanCache.shapes(given), names, compiler.engineSuits(given))) {
         return plan.run(given);
       }
     }

@@ -1,6 +1,8 @@
 package io.kbridge;
 
+import io.kbridge.plan.Engine;
 import io.kbridge.plan.OpRegistry;
+import io.kbridge.plan.onednn.OneDnnEngine;
 import java.util.Objects;
 
 /** How a model is loaded and run. Immutable; made with {@link #builder()}. */
@@ -44,7 +46,7 @@ public final class LoadOptions {
   /**
    * Returns which kind of steps plans are made of.
    *
-   * @return {@code auto} or {@code nd4j}
+   * @return {@code auto}, {@code nd4j} or {@code onednn}
    */
   public String engine() {
     return engine;
@@ -95,6 +97,11 @@ public final class LoadOptions {
     return concurrency;
   }
 
+  /** Makes the engine these options ask for. */
+  Engine newEngine() {
+    return engine.equals("onednn") ? new OneDnnEngine() : Engine.NONE;
+  }
+
   OpRegistry registry() {
     return registry == null ? OpRegistry.load() : registry;
   }
@@ -114,7 +121,7 @@ public final class LoadOptions {
     /**
      * Chooses which kind of steps plans are made of.
      *
-     * @param value {@code auto} (the default) or {@code nd4j}
+     * @param value {@code auto} (the default), {@code nd4j} or {@code onednn}
      * @return this
      */
     public Builder engine(String value) {

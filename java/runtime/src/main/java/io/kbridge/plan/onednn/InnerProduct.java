@@ -1,0 +1,110 @@
+package io.kbridge.plan.onednn;
+
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_BIAS;
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
+import static org.bytedeco.dnnl.global.dnnl.prop_kind;
+
+import io.kbridge.plan.Finite;
+import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.OpContext;
+import io.kbridge.plan.OpMapping;
+import io.kbridge.plan.Step;
+import java.util.Arrays;
+import org.bytedeco.dnnl.inner_product_forward;
+import org.bytedeco.dnnl.memory;
+import org.bytedeco.javacpp.FloatPointer;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** Rows times one constant matrix: dense layers. What follows and is linear goes into the matrix and the bias. */
+final class InnerProduct {
+  private final Site site;
+  private final INDArray w;
+  private final long rows;
+  private final long inner;
+  private final long columns;
+  private final Layout to;
+  private final Affine affine;
+
+  private InnerProduct(Site site, long[] shape, long inner) {
+    this.site = site;
+    this.w = site.input(1);
+    this.inner = inner;
+    this.to = Layout.rows(shape, 1);
+    this.rows = to.dims()[0];
+    this.columns = to.dims()[1];
+    this.affine = new Affine(columns).absorb(site, to);
+  }
+
+  static void register() {
+    Heads.chain("Matmul", InnerProduct::matmul);
+  }
+
+  private static OpMapping matmul(Site site) {
+    INDArray x = site.input(0);
+    INDArray w = site.input(1);
+    if (!site.isFloat() || x.rank() < 1 || w.rank() < 1) {
+      return null;
+    }
+    if (!site.isConstant(1) || x.rank() < 2 || w.rank() != 2 || !Finite.all(w)) {
+      return Product.matmul(site);
+    }
+    long[] shape = Arrays.copyOf(x.shape(), x.rank());
+    shape[shape.length - 1] = w.size(1);
+    InnerProduct product = new InnerProduct(site, shape, w.size(0));
+    OpMapping inPlace = product.lower(true);
+    return inPlace == null ? product.lower(false) : inPlace;
+  }
+
+  private OpMapping lower(boolean inPlace) {
+    PostOps post = PostOps.of(site, to, affine.links(), inPlace);
+    if (post == null || inPlace && post.summed() == null) {
+      return null;
+    }
+    memory.desc bias = affine.shifts() ? site.session().own(OneDnn.plain(columns)) : null;
+    inner_product_forward.primitive_desc found = OneDnn.ask(() -> describe(post, bias));
+    if (found == null) {
+      return null;
+    }
+    site.session().own(found);
+    return context -> compile(context, found, post, bias);
+  }
+
+  private inner_product_forward.primitive_desc describe(PostOps post, memory.desc bias) {
+    memory.desc matrix = OneDnn.any(columns, inner);
+    prop_kind kind = prop_kind.forward_inference;
+    inner_product_forward.desc desc =
+        bias == null
+            ? new inner_product_forward.desc(kind, from(), matrix, to.desc())
+            : new inner_product_forward.desc(kind, from(), matrix, bias, to.desc());
+    return new inner_product_forward.primitive_desc(desc, post.attr(), OneDnn.cpu());
+  }
+
+  private memory.desc from() {
+    return OneDnn.plain(rows, inner);
+  }
+
+  private Step compile(OpContext context, inner_product_forward.primitive_desc found, PostOps post, memory.desc bias) {
+    INDArray z = Results.place(context, site, to, post);
+    Call call = new Call(site.session(), found, new inner_product_forward(found));
+    call.arg(DNNL_ARG_SRC, from(), site.input(0));
+    call.arg(DNNL_ARG_WEIGHTS, matrix(found));
+    call.arg(DNNL_ARG_DST, to.desc(), z);
+    if (bias != null) {
+      call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
+    }
+    post.bind(call);
+    return call.scratch(context, found).step();
+  }
+
+  private memory matrix(inner_product_forward.primitive_desc found) {
+    memory.desc wanted = site.session().own(found.weights_desc());
+    memory.desc given = site.session().own(OneDnn.strided(new long[] {columns, inner}, new long[] {1, columns}));
+    String key = site.head().inputs().get(1);
+    return affine.scales()
+        ? site.weights().packed(
+            key + " scaled " + site.key(affine.links()), wanted, given, () -> new FloatPointer(affine.scaled(OneDnn.content(w))))
+        : site.weights().packed(key, wanted, given, () -> NativeArrays.pointer(w));
+  }
+}
