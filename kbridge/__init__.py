@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kbridge.export.exporter import export as export
     from kbridge.export.registry import lowers as lowers
     from kbridge.export.tracing import emit_node as emit_node
+    from kbridge.importer import import_model as import_model
     from kbridge.jvm.model import JvmModel as JvmModel
     from kbridge.jvm.model import load as load
     from kbridge.parity.check import check as check
@@ -31,6 +32,7 @@ _HOMES = {
     "JvmModel": "kbridge.jvm.model",
     "check": "kbridge.parity.check",
     "emit_node": "kbridge.export.tracing",
+    "import_model": "kbridge.importer",
     "load": "kbridge.jvm.model",
     "lowers": "kbridge.export.registry",
 }

@@ -16,7 +16,7 @@ import numpy as np
 from keras import tree
 
 from kbridge import bundle, errors
-from kbridge.export import golden, keras2, metadata, rules, sizes, training
+from kbridge.export import golden, keras2, keras2_order, metadata, rules, sizes, training
 from kbridge.export.graph import Body, GraphBuilder, Node, Value
 from kbridge.export.signature import Signature, functional_of, signature_of, structure_json
 from kbridge.export.sources import Source, open_source
@@ -336,7 +336,9 @@ def _write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
     for path in ("/", "/model_weights"):
         writer.attribute(path, "keras_version", version)
         writer.attribute(path, "backend", backend)
-    writer.attribute("/model_weights", "layer_names", [layer for layer, _ in layout])
+    # NB: Keras 2 keeps a subclassed model's own weights beside the layers, not among them.
+    layers = [layer for layer, _ in layout if layer != keras2_order.TOP_LEVEL]
+    writer.attribute("/model_weights", "layer_names", layers)
     for layer, weights in layout:
         names = [name for name, _ in weights]
         writer.attribute(f"/model_weights/{layer}", "weight_names", names)
@@ -393,6 +395,9 @@ def _write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, st
     document, variables = training.training_metadata(model, names)
     for path, variable in variables:
         writer.array(path, host_array(variable))
+    order = keras2.keras2_optimizer_names(model, [path for path, _ in variables])
+    if order is not None:
+        writer.attribute("/optimizer_weights", "weight_names", order)
     writer.document(bundle.TRAINING, document)
 
 

@@ -15,7 +15,7 @@ from keras.src.models.functional import Functional
 
 from kbridge.export import metadata
 
-_TOP_LEVEL = "top_level_model_weights"
+TOP_LEVEL = "top_level_model_weights"
 _Node = tuple[str, int]
 
 
@@ -39,11 +39,11 @@ def weights_by_layer(
         for layer, entry in _children(model, config)
     ]
     own = _own(model, trainable=True) + _own(model, trainable=False)
-    return [*groups, (_TOP_LEVEL, own)] if own else groups
+    return [*groups, (TOP_LEVEL, own)] if own else groups
 
 
 def _group_name(name: str) -> str:
-    return f"_{name}" if name in (".", "..", _TOP_LEVEL) else name.replace("\0", "_")
+    return f"_{name}" if name in (".", "..", TOP_LEVEL) else name.replace("\0", "_")
 
 
 def _children(
