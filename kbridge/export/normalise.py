@@ -178,7 +178,7 @@ def general(call: OpCall, builder: GraphBuilder) -> list[Value]:
         attrs["axis"] = all_axes(attrs.get("axis"), ndim)
     elif isinstance(attrs.get("axis"), (int, list)):
         attrs["axis"] = positive_axes(attrs["axis"], ndim)
-    _spatial(call, attrs, ndim)
+    spatial(call, attrs, ndim)
     return builder.emit(call.name, operands, attrs, *call.specs)
 
 
@@ -284,7 +284,8 @@ def all_axes(axis: Any, ndim: int) -> list[int]:
     return sorted(positive_axes(axis if isinstance(axis, (list, tuple)) else [axis], ndim))
 
 
-def _spatial(call: OpCall, attrs: dict[str, Any], ndim: int) -> None:
+def spatial(call: OpCall, attrs: dict[str, Any], ndim: int) -> None:
+    """Makes spatial attributes lists of one integer per axis, and names the data format."""
     if "data_format" not in attrs:
         return
     if attrs["data_format"] is None:

@@ -22,6 +22,7 @@ from kbridge.export.normalise import (
     plain,
     positive_axes,
     positive_axis,
+    spatial,
     specifies,
 )
 
@@ -82,6 +83,21 @@ def floating_spec(op: Any, x: Any) -> keras.KerasTensor:
     if hasattr(op, "axis"):
         shape = operation_utils.reduce_shape(x.shape, axis=op.axis, keepdims=op.keepdims)
     return keras.KerasTensor(shape, dtype=dtype)
+
+
+@normalises("MaxPool")
+def max_pool(call: OpCall, b: GraphBuilder) -> Values:
+    """Integers are pooled as float64, which holds those of up to 53 bits exactly."""
+    x = operands_of(call, b)[0]
+    if "float" in x.dtype:
+        return general(call, b)
+    if x.dtype in ("int64", "uint64"):
+        raise _unsupported(f"{x.dtype} values are pooled", "Cast them to int32 or a float type.")
+    attrs = {k: plain(v) for k, v in call.attrs.items()}
+    spatial(call, attrs, x.ndim)
+    wide = b.cast(x, "float64")
+    pooled = b.emit("MaxPool", [wide], attrs, (call.specs[0][0], "float64"))[0]
+    return [b.cast(pooled, x.dtype)]
 
 
 @normalises("Moments")
@@ -274,6 +290,14 @@ def pad(call: OpCall, b: GraphBuilder) -> Values:
         value = call.arguments["constant_values"]
         attrs["constant_values"] = 0 if value is None else plain(value)
     return b.emit("Pad", [x], attrs, *call.specs)
+
+
+@specifies("GetItem")
+def get_item_spec(op: Any, x: Any, key: Any) -> keras.KerasTensor:
+    """Keras's own inference refuses a key that is one slice, one ellipsis or one newaxis."""
+    if key is None or key is Ellipsis or isinstance(key, slice):
+        key = (key,)
+    return op.compute_output_spec(x, key)
 
 
 @normalises("GetItem")
