@@ -78,7 +78,6 @@ class Case:
         arrays: Makes the flat inputs of a variant, where random ones do not do.
         rtol: Relative tolerance; a case that needs another one says why.
         atol: Absolute tolerance.
-        sample: Whether the export needs a sample (subclassed models).
     """
 
     layer: str
@@ -91,7 +90,6 @@ class Case:
     arrays: Callable[[int], list[np.ndarray]] | None = None
     rtol: float = RTOL
     atol: float = ATOL
-    sample: bool = False
 
     @property
     def id(self) -> str:
@@ -132,7 +130,7 @@ def check(case: Case, folder: Path) -> None:
 
     model = case.build()
     path = folder / f"{zlib.crc32(case.id.encode()):08x}.h5"
-    sample = _packed(model, case.data(0)) if case.sample else case.data(0)
+    sample = None if case.inputs == () else _packed(model, case.data(0))
     if case.refusal is not None:
         with pytest.raises(kbridge.UnsupportedModelError, match=case.refusal) as refused:
             kbridge.export(model, path, sample=sample)
