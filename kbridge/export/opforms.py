@@ -186,7 +186,11 @@ def one_hot(call: OpCall, b: GraphBuilder) -> Values:
         raise _unsupported("a sparse tensor is asked for", "Use sparse=False.")
     x = operands_of(call, b)[0]
     axis = positive_axis(call.attrs["axis"], x.ndim + 1)
-    attrs = {"num_classes": int(call.attrs["num_classes"]), "axis": axis, "dtype": call.output.dtype}
+    attrs = {
+        "num_classes": int(call.attrs["num_classes"]),
+        "axis": axis,
+        "dtype": call.output.dtype,
+    }
     return b.emit(call.name, [x], attrs, *call.specs)
 
 
@@ -335,7 +339,9 @@ def _index(key: Any, size: int) -> dict[str, Any]:
 @normalises("Slice", "SliceUpdate")
 def slice_(call: OpCall, b: GraphBuilder) -> Values:
     starts = call.arguments["start_indices"]
-    if not isinstance(starts, (list, tuple)) or not all(isinstance(s, builtins.int) for s in starts):
+    if not isinstance(starts, (list, tuple)) or not all(
+        isinstance(s, builtins.int) for s in starts
+    ):
         raise _unsupported("a slice starts at a position given by a tensor", "Use integers.")
     operands = operands_of(call, b)
     attrs = {"start_indices": list(starts)}

@@ -199,9 +199,6 @@ def _stateless_scope(recorder: Recorder) -> Any:
             updated = super().get_current_value(variable)
             return recorder.variable(variable) if updated is None else updated
 
-        def add_update(self, update: Any) -> None:
-            recorder.assignment(update[0])
-
     return SymbolicVariables(initialize_variables=False)
 
 
@@ -216,6 +213,7 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
     """
     from keras.src import backend
     from keras.src.backend.common import keras_tensor
+    from keras.src.backend.common.variables import Variable
     from keras.src.layers.layer import Layer
     from keras.src.ops import core as ops_core
     from keras.src.ops import numpy as ops_numpy
@@ -241,6 +239,9 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
             )
             patches.set(Layer, "symbolic_call", lambda op, *a, **k: recorder.layer(op, a, k))
             _patch_preprocessing(patches, symbolic)
+            _patch_autocast(patches)
+            patches.set(Variable, "assign", lambda self, value: recorder.assignment(self))
+            _patch_dropout_masks(patches)
             _patch_random(patches, recorder)
             yield
         finally:
@@ -258,6 +259,27 @@ def _patch_preprocessing(patches: _Patches, symbolic: _Namespace) -> None:
         return original(self, name) if replaced is None else replaced
 
     patches.set(DynamicBackend, "__getattr__", get)
+
+
+def _patch_autocast(patches: _Patches) -> None:
+    """Variables of mixed precision are cast when they are read, past `keras.ops`."""
+    import keras
+    from keras.src.backend.common.variables import AutocastScope, is_float_dtype
+
+    def maybe_cast(self: Any, value: Any) -> Any:
+        if self.dtype is None or not is_float_dtype(value.dtype):
+            return value
+        return keras.ops.cast(value, self.dtype)
+
+    patches.set(AutocastScope, "maybe_cast", maybe_cast)
+
+
+def _patch_dropout_masks(patches: _Patches) -> None:
+    """Recurrent cells draw dropout's masks at inference too, and use them in training alone."""
+    from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
+
+    for name in ("get_dropout_mask", "get_recurrent_dropout_mask"):
+        patches.set(DropoutRNNCell, name, lambda self, step_input: None)
 
 
 def _patch_random(patches: _Patches, recorder: Recorder) -> None:

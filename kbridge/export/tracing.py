@@ -187,6 +187,8 @@ class _Tracer:
             run = layer.call
         depth = len(self._scopes)
         try:
+            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+                raise _keeps_state("it is stateful")
             return run(*args, **kwargs)
         except (TraceAborted, MemoryError):
             raise
@@ -201,11 +203,12 @@ class _Tracer:
     def variable(self, variable: keras.Variable) -> keras.KerasTensor:
         tensor = self._placeholders.get(id(variable))
         if tensor is None:
-            tensor = keras.KerasTensor(variable.shape, variable.dtype)
+            # NB: the stored dtype; `variable.dtype` is what mixed precision casts it to on reading.
+            dtype = keras.backend.standardize_dtype(variable._dtype)
+            tensor = keras.KerasTensor(variable.shape, dtype)
             self._placeholders[id(variable)] = tensor
             name = self._weight_name(variable)
-            shape = tuple(variable.shape)
-            value = Value(name, shape, keras.backend.standardize_dtype(variable.dtype), "weight")
+            value = Value(name, tuple(variable.shape), dtype, "weight")
             self.builder.bind(tensor, self.builder.add(value))
             self.builder.variables[name] = variable
         return tensor
@@ -228,12 +231,7 @@ class _Tracer:
         return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
 
     def assignment(self, variable: keras.Variable) -> None:
-        raise UnsupportedCall(
-            f"it changes its variable {variable.path!r} when it is called, and a bundle keeps no "
-            "state from call to call",
-            "Take the state as an input and give it back as an output (recurrent layers: "
-            "stateful=False, initial_state= and return_state=True).",
-        )
+        raise _keeps_state(f"it changes its variable {variable.path!r} when it is called")
 
     def random(self) -> None:
         raise UnsupportedCall(
@@ -338,6 +336,14 @@ def _value_reader(builder: GraphBuilder) -> Callable[[Any], Value]:
 
 def _variable_value(obj: Any) -> Any:
     return obj.value if isinstance(obj, keras.Variable) else obj
+
+
+def _keeps_state(what: str) -> UnsupportedCall:
+    return UnsupportedCall(
+        f"{what}, and a bundle keeps no state from call to call",
+        "Take the state as an input and give it back as an output (recurrent layers: "
+        "stateful=False, initial_state= and return_state=True).",
+    )
 
 
 def _reason(e: Exception) -> str:
