@@ -215,6 +215,22 @@ class JvmModel:
         result = self._ask(self._call(checked).java.values, where, names)
         return dict(zip(names, arrays.from_java(result), strict=True))
 
+    def plan_steps(self, x: Any, runs: int = 0) -> list[dict[str, Any]]:
+        """Tells what a prediction does in the JVM, step by step.
+
+        Args:
+            x: One batch, as for `predict_on_batch`.
+            runs: How often to run it, to find out how long each step takes.
+
+        Returns:
+            For each step the ``node`` it computes (the last one of several), the ``ops``, the layer's
+            ``scope``, the ``implementation``, and with `runs` the shortest time in ``microseconds``.
+        """
+        self._check_open()
+        ready = self._inputs.convert(self._inputs.check(x))
+        where = [arrays.address(array) for array in ready if array is not None]
+        return json.loads(str(self._ask(self._call(ready).java.planSteps, where, runs)))
+
     def self_test(self) -> dict[str, Any]:
         """Runs the bundle's golden samples and compares with what native Keras answered.
 

@@ -8,6 +8,7 @@ import io.kbridge.graph.ModelGraph;
 import io.kbridge.plan.Plan;
 import io.kbridge.plan.PlanCache;
 import io.kbridge.plan.PlanCompiler;
+import io.kbridge.plan.StepInfo;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -190,6 +191,17 @@ public final class KBridgeModel implements AutoCloseable {
    */
   public <T> T predict(Map<String, INDArray> inputs, Function<List<INDArray>, T> reader) {
     return compute(s -> s.plans.run(InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
+  }
+
+  /**
+   * Tells what a prediction does, step by step.
+   *
+   * @param inputs an array for each input, by name
+   * @param runs how often to run it, to find out how long each step takes; 0 for not at all
+   * @return the steps in the order they run
+   */
+  public List<StepInfo> planSteps(Map<String, INDArray> inputs, int runs) {
+    return compute(s -> s.plans.describe(InputCheck.check(s.inputs, inputs), runs));
   }
 
   /**

@@ -1,10 +1,14 @@
 package io.kbridge.host;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.KBridgeModel;
 import io.kbridge.graph.ElementType;
 import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.StepInfo;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -81,6 +85,25 @@ public final class HostCall {
           }
           return null;
         });
+  }
+
+  /**
+   * Tells what a prediction does, step by step.
+   *
+   * @param addresses as for {@link #run}
+   * @param runs how often to run it, to find out how long each step takes; 0 for not at all
+   * @return JSON: a list of objects with node, ops, scope, implementation, and microseconds if it was run
+   */
+  public String planSteps(long[] addresses, int runs) {
+    ArrayNode steps = new ObjectMapper().createArrayNode();
+    for (StepInfo step : model.planSteps(inputs(addresses), runs)) {
+      ObjectNode json = steps.addObject();
+      json.put("node", step.node()).put("ops", step.ops()).put("scope", step.scope()).put("implementation", step.implementation());
+      if (runs > 0) {
+        json.put("microseconds", step.microseconds());
+      }
+    }
+    return steps.toString();
   }
 
   /**

@@ -34,7 +34,7 @@ public final class Finite {
     }
     // NB: an exponent of ones only, and no other, overflows into the sign when one is added to it.
     long overflows = 0;
-    try (Pointer start = NativeArrays.pointer(array);
+    try (Pointer start = NativeArrays.borrowed(array);
         LongPointer numbers = new LongPointer(start);
         LongIndexer indexer = LongIndexer.create(numbers.capacity(words))) {
       for (long i = 0; i < words; i++) {

@@ -94,6 +94,16 @@ public final class NativeArrays {
   }
 
   /**
+   * Returns a pointer to an array's first element that owns nothing: closing it leaves the array alone.
+   *
+   * @param array an array that is not empty; the caller keeps it alive
+   * @return the pointer
+   */
+  public static Pointer borrowed(INDArray array) {
+    return new Borrowed(address(array));
+  }
+
+  /**
    * Returns a pointer to an array's first element.
    *
    * @param array an array that is not empty; the caller keeps it alive
@@ -102,5 +112,12 @@ public final class NativeArrays {
   public static Pointer pointer(INDArray array) {
     BytePointer start = new BytePointer(array.data().pointer());
     return start.getPointer(BytePointer.class, array.offset() * array.dataType().width());
+  }
+
+  /** An address without an owner. */
+  private static final class Borrowed extends Pointer {
+    Borrowed(long address) {
+      this.address = address;
+    }
   }
 }

@@ -2,6 +2,7 @@ package io.kbridge.plan;
 
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
@@ -49,6 +50,18 @@ public final class Plan implements AutoCloseable {
     inputs.forEach((name, array) -> copy(given.get(name), array));
     steps.run();
     return reader.apply(outputs);
+  }
+
+  /**
+   * Describes the plan's steps.
+   *
+   * @param given the inputs by name, as for {@link #run(Map)}
+   * @param runs how often to run the plan, to find out how long each step takes; 0 for not at all
+   * @return what each step does, in the order they run
+   */
+  public List<StepInfo> describe(Map<String, INDArray> given, int runs) {
+    inputs.forEach((name, array) -> copy(given.get(name), array));
+    return steps.describe(runs);
   }
 
   /**

@@ -64,6 +64,17 @@ public final class PlanCache implements AutoCloseable {
     return use(inputs, plan -> plan.run(inputs, reader));
   }
 
+  /**
+   * Describes the plan for the shapes of some inputs; compiles one if none is free.
+   *
+   * @param inputs the inputs by name
+   * @param runs how often to run it; see {@link Plan#describe}
+   * @return what each step does
+   */
+  public List<StepInfo> describe(Map<String, INDArray> inputs, int runs) {
+    return use(inputs, plan -> plan.describe(inputs, runs));
+  }
+
   private <T> T use(Map<String, INDArray> inputs, Function<Plan, T> runner) {
     boolean useEngine = compiler.engineSuits(inputs);
     Object signature = List.of(useEngine, signature(inputs));

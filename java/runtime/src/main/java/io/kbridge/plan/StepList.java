@@ -3,6 +3,7 @@ package io.kbridge.plan;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Steps in the order they run, each with the node it computes, for messages. */
@@ -35,6 +36,28 @@ final class StepList {
               + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
           e);
     }
+  }
+
+  /**
+   * Describes all steps.
+   *
+   * @param runs how often to run them all, to find out how long each takes; may be 0
+   */
+  List<StepInfo> describe(int runs) {
+    double[] shortest = new double[steps.length];
+    Arrays.fill(shortest, runs == 0 ? Double.NaN : Double.POSITIVE_INFINITY);
+    for (int run = 0; run < runs; run++) {
+      for (int i = 0; i < steps.length; i++) {
+        long start = System.nanoTime();
+        steps[i].run();
+        shortest[i] = Math.min(shortest[i], (System.nanoTime() - start) / 1e3);
+      }
+    }
+    List<StepInfo> infos = new ArrayList<>();
+    for (int i = 0; i < steps.length; i++) {
+      infos.add(new StepInfo(contexts[i].node(), steps[i], shortest[i]));
+    }
+    return infos;
   }
 
   int size() {

@@ -36,7 +36,7 @@ final class Call {
 
   /** Binds an array of the plan, or a constant one. */
   Call arg(int argument, memory.desc desc, INDArray array) {
-    Pointer start = session.own(NativeArrays.pointer(array));
+    Pointer start = session.own(NativeArrays.borrowed(array));
     return arg(argument, session.own(new memory(desc, OneDnn.cpu(), start)));
   }
 

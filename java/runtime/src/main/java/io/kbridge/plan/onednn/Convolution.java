@@ -121,7 +121,7 @@ final class Convolution {
     return affine.scales()
         ? site.weights().packed(
             key + " scaled " + site.key(affine.links()), wanted, given, () -> new FloatPointer(affine.scaled(OneDnn.content(w))))
-        : site.weights().packed(key, wanted, given, () -> NativeArrays.pointer(w));
+        : site.weights().packed(key, wanted, given, () -> NativeArrays.borrowed(w));
   }
 
   /** The kernel as oneDNN sees it: groups if there are several, outputs, inputs, window. */

@@ -105,6 +105,6 @@ final class InnerProduct {
     return affine.scales()
         ? site.weights().packed(
             key + " scaled " + site.key(affine.links()), wanted, given, () -> new FloatPointer(affine.scaled(OneDnn.content(w))))
-        : site.weights().packed(key, wanted, given, () -> NativeArrays.pointer(w));
+        : site.weights().packed(key, wanted, given, () -> NativeArrays.borrowed(w));
   }
 }

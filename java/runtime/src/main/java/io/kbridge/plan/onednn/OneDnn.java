@@ -67,7 +67,7 @@ final class OneDnn {
   /** Copies the content of a float32 array. */
   static float[] content(INDArray array) {
     float[] content = new float[Math.toIntExact(array.length())];
-    try (Pointer start = NativeArrays.pointer(array);
+    try (Pointer start = NativeArrays.borrowed(array);
         FloatPointer floats = new FloatPointer(start)) {
       floats.get(content);
     }

@@ -1,6 +1,5 @@
 package io.kbridge.plan.onednn;
 
-import io.kbridge.plan.NativeArrays;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -11,7 +10,6 @@ import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Weights in the layouts that primitives asked for, each packed once for all plans of a model. Thread safe. */
 final class Weights implements AutoCloseable {
@@ -60,11 +58,6 @@ final class Weights implements AutoCloseable {
    */
   memory numbers(String key, memory.desc desc, Supplier<float[]> content) {
     return packed(key, desc, desc, () -> new FloatPointer(content.get()));
-  }
-
-  /** Points to the content of an array, which the caller keeps. */
-  static Pointer pointer(INDArray array) {
-    return NativeArrays.pointer(array);
   }
 
   @Override

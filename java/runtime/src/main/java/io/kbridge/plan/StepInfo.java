@@ -1,0 +1,76 @@
+package io.kbridge.plan;
+
+import io.kbridge.graph.GraphNode;
+import java.util.Objects;
+
+/** What a plan does at one step. Immutable. */
+public final class StepInfo {
+  private final String node;
+  private final String ops;
+  private final String scope;
+  private final String implementation;
+  private final double microseconds;
+
+  StepInfo(GraphNode node, Step step, double microseconds) {
+    this.node = Objects.requireNonNull(node, "node").name();
+    this.ops = node.op();
+    this.scope = node.scope();
+    this.implementation = step.implementation();
+    this.microseconds = microseconds;
+  }
+
+  /**
+   * Returns the node.
+   *
+   * @return its name; of nodes computed as one, that of the last
+   */
+  public String node() {
+    return node;
+  }
+
+  /**
+   * Returns what is computed.
+   *
+   * @return the op, or several joined by {@code +}
+   */
+  public String ops() {
+    return ops;
+  }
+
+  /**
+   * Returns the layer.
+   *
+   * @return the path of its name; of several, that of the last
+   */
+  public String scope() {
+    return scope;
+  }
+
+  /**
+   * Returns what computes it.
+   *
+   * @return {@code ND4J}, or another library and which of its implementations
+   */
+  public String implementation() {
+    return implementation;
+  }
+
+  /**
+   * Returns how long the step took.
+   *
+   * @return the shortest time of all runs in microseconds, or NaN if it was not run
+   */
+  public double microseconds() {
+    return microseconds;
+  }
+
+  /**
+   * Describes the step.
+   *
+   * @return one line
+   */
+  @Override
+  public String toString() {
+    return node + ": " + ops + " by " + implementation;
+  }
+}
