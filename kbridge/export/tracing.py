@@ -11,9 +11,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-import inspect
-import os
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +18,7 @@ import keras
 from keras import tree
 
 from kbridge import errors
-from kbridge.export import loops, normalise, registry, scopes
+from kbridge.export import explain, loops, normalise, registry, scopes
 from kbridge.export.graph import GraphBuilder, LayerOutput, Value
 from kbridge.export.patching import symbolic_execution
 
@@ -72,7 +69,7 @@ def emit_node(
 
     Args:
         op: The operation's name: what an `io.kbridge.plan.OpMappings` registers.
-        tensors: Its operands: tensors that the rule was given or computed, weights, arrays, numbers.
+        tensors: Its operands: what the rule was given or computed, weights, arrays, numbers.
         attrs: Its attributes: numbers, strings, booleans and lists of them.
         *specs: Shape and dtype of each output.
 
@@ -116,11 +113,6 @@ class UnsupportedCall(Exception):
     def __init__(self, reason: str, advice: str = ""):
         super().__init__(reason)
         self.advice = advice
-
-
-_DEFAULT_ADVICE = (
-    "Compute it with functions of keras.ops, or register a lowering rule with @kbridge.lowers."
-)
 
 
 class _Tracer:
@@ -196,8 +188,7 @@ class _Tracer:
         except Exception as e:
             del self._scopes[depth:]
             self._set_scope()
-            advice = getattr(e, "advice", "") or _DEFAULT_ADVICE
-            self._problem(type(layer).__name__, _reason(e), advice)
+            self._problem(type(layer).__name__, explain.reason(e), explain.advice(e))
             return self._inferred(layer, args, kwargs, is_rule=run is not layer.call)
 
     def variable(self, variable: keras.Variable) -> keras.KerasTensor:
@@ -260,7 +251,7 @@ class _Tracer:
 
     def _problem(self, class_name: str, reason: str, advice: str) -> None:
         path = self.builder.scope or "(model)"
-        problem = errors.Problem(path, class_name, reason, advice or _DEFAULT_ADVICE)
+        problem = errors.Problem(path, class_name, reason, advice or explain.DEFAULT_ADVICE)
         if problem not in self.trace.problems:
             self.trace.problems.append(problem)
 
@@ -344,27 +335,3 @@ def _keeps_state(what: str) -> UnsupportedCall:
         "Take the state as an input and give it back as an output (recurrent layers: "
         "stateful=False, initial_state= and return_state=True).",
     )
-
-
-def _reason(e: Exception) -> str:
-    """The exception in one line, with the line of user code it came from."""
-    message = str(e).strip().splitlines()
-    text = f"{type(e).__name__}: {message[0] if message else ''}"
-    if isinstance(e, UnsupportedCall):
-        text = str(e)
-    frames = [f for f in traceback.extract_tb(e.__traceback__) if not _is_library(f.filename)]
-    if not frames:
-        return text
-    where = frames[-1]
-    return f"{text} (in {os.path.basename(where.filename)} line {where.lineno}: {where.line})"
-
-
-_LIBRARIES = tuple(
-    os.path.dirname(os.path.dirname(inspect.getfile(module))) for module in (keras, errors)
-)
-
-
-def _is_library(filename: str) -> bool:
-    # NB: keras's parent is site-packages; only kbridge's own package is excluded of its parent.
-    own = os.path.join(_LIBRARIES[1], "kbridge") + os.sep
-    return filename.startswith((_LIBRARIES[0] + os.sep, own)) or filename.startswith("<")
