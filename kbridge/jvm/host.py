@@ -40,12 +40,14 @@ class JvmOptions:
         offheap: Largest native memory of JavaCPP buffers (``"8g"``). None: all of the machine's.
         jvm_args: More arguments for the JVM, as on the command line of ``java``.
         offline: Use only Java libraries that are on this machine.
+        classpath: Jars and folders of the user's own, put behind kbridge's: operations in Java.
     """
 
     heap: str | None = None
     offheap: str | None = None
     jvm_args: tuple[str, ...] = ()
     offline: bool = False
+    classpath: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def configure(
     offheap: str | None = None,
     jvm_args: Sequence[str] | None = None,
     offline: bool | None = None,
+    classpath: Sequence[str | os.PathLike] | None = None,
 ) -> JvmOptions:
     """Sets options for the JVM that is to be started; those left out stay as they are.
 
@@ -87,12 +90,17 @@ def configure(
         offheap: See `JvmOptions`.
         jvm_args: See `JvmOptions`.
         offline: See `JvmOptions`.
+        classpath: See `JvmOptions`.
 
     Returns:
         The options in force.
+
+    Raises:
+        JarsNotFoundError: A jar or folder of `classpath` is not there.
     """
     wanted: dict[str, Any] = {"heap": heap, "offheap": offheap, "offline": offline}
     wanted["jvm_args"] = None if jvm_args is None else tuple(jvm_args)
+    wanted["classpath"] = None if classpath is None else _existing(classpath, "classpath=")
     given = {name: value for name, value in wanted.items() if value is not None}
     with _lock:
         late = [name for name, value in given.items() if getattr(_state.options, name) != value]
@@ -261,21 +269,26 @@ def _after_fork() -> None:
     jpype.config.onexit = False
 
 
+def _existing(entries: Sequence[str | os.PathLike], where: str) -> tuple[str, ...]:
+    missing = [str(entry) for entry in entries if not Path(entry).exists()]
+    if missing:
+        raise errors.JarsNotFoundError(
+            f"Expected existing jars and folders in {where}. "
+            f"Received, but not there: {', '.join(missing)}. Correct it, or leave it out."
+        )
+    return tuple(str(entry) for entry in entries)
+
+
 def _classpath(device: str, progress: bool | None) -> list[str]:
+    own = list(_state.options.classpath)
     override = os.environ.get(CLASSPATH_VARIABLE)
     if override:
         entries = [entry for entry in override.split(os.pathsep) if entry]
-        missing = [entry for entry in entries if not Path(entry).exists()]
-        if missing:
-            raise errors.JarsNotFoundError(
-                f"Expected existing jars and folders in {CLASSPATH_VARIABLE}. "
-                f"Received, but not there: {', '.join(missing)}. Correct it, or unset it."
-            )
-        return entries
+        return [*_existing(entries, CLASSPATH_VARIABLE), *own]
     from kbridge.jvm.jars import resolve_classpath
 
     jars = resolve_classpath(device=device, offline=_state.options.offline, progress=progress)
-    return [str(jar) for jar in jars]
+    return [*(str(jar) for jar in jars), *own]
 
 
 def _arguments(options: JvmOptions, version: str) -> list[str]:
