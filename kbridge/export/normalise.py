@@ -307,7 +307,9 @@ def emit_creation(
         if fill is None:
             fill = kwargs["fill_value"] if "fill_value" in kwargs else args[1]
         value = builder.value_of(fill, dtype)
-        return builder.emit("Full", [value], {"shape": list(shape), "dtype": dtype}, (shape, dtype))[0]
+        return builder.emit(
+            "Full", [value], {"shape": list(shape), "dtype": dtype}, (shape, dtype)
+        )[0]
     attrs = {"dtype": dtype}
     signature = inspect.signature(getattr(keras.ops, name))
     bound = signature.bind(*args, **kwargs)

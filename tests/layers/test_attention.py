@@ -35,17 +35,23 @@ def _simple(layer: str, config: dict) -> list[Case]:
         Case(layer, "masks", both, config, call=_masked),
         Case(layer, "value mask", (Q, V, VALUE_MASK), config, call=_value_masked),
         Case(layer, "causal", (Q, V), config, call=_causal),
-        Case(layer, "dropout", (Q, V), dict(dropout=0.5)),
+        Case(layer, "dropout", (Q, V), {"dropout": 0.5}),
         Case(layer, "free sizes", (In((None, 8)), In((None, 8))), config),
     ]
 
 
 _SIMPLE = [
-    *_simple("Attention", dict(use_scale=True)),
-    *_simple("AdditiveAttention", dict(use_scale=True)),
-    Case("Attention", "concat scores", (Q, V), dict(score_mode="concat", use_scale=True)),
-    Case("Attention", "scaled concat masks", (Q, V, QUERY_MASK, VALUE_MASK), dict(score_mode="concat"), call=_masked),
-    Case("AdditiveAttention", "no scale", (Q, V), dict(use_scale=False)),
+    *_simple("Attention", {"use_scale": True}),
+    *_simple("AdditiveAttention", {"use_scale": True}),
+    Case("Attention", "concat scores", (Q, V), {"score_mode": "concat", "use_scale": True}),
+    Case(
+        "Attention",
+        "scaled concat masks",
+        (Q, V, QUERY_MASK, VALUE_MASK),
+        {"score_mode": "concat"},
+        call=_masked,
+    ),
+    Case("AdditiveAttention", "no scale", (Q, V), {"use_scale": False}),
 ]
 
 
@@ -73,8 +79,8 @@ def _every_mask(layer: Any, q: Any, v: Any, q_mask: Any, v_mask: Any, k_mask: An
     return layer(q, v, query_mask=q_mask, value_mask=v_mask, key_mask=k_mask, use_causal_mask=True)
 
 
-HEADS = dict(num_heads=2, key_dim=4)
-GROUPS = dict(head_dim=4, num_query_heads=4, num_key_value_heads=2)
+HEADS = {"num_heads": 2, "key_dim": 4}
+GROUPS = {"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}
 
 
 def _headed(layer: str, config: dict) -> list[Case]:
@@ -98,17 +104,55 @@ _HEADED = [
     *_headed("MultiHeadAttention", HEADS),
     *_headed("GroupQueryAttention", GROUPS),
     Case("MultiHeadAttention", "value dim", (Q, V), {**HEADS, "value_dim": 3}, call=_cross),
-    Case("MultiHeadAttention", "output shape", (Q, V), {**HEADS, "output_shape": (6,)}, call=_cross),
-    Case("MultiHeadAttention", "output of two axes", (Q, V), {**HEADS, "output_shape": (3, 2)}, call=_cross),
+    Case(
+        "MultiHeadAttention", "output shape", (Q, V), {**HEADS, "output_shape": (6,)}, call=_cross
+    ),
+    Case(
+        "MultiHeadAttention",
+        "output of two axes",
+        (Q, V),
+        {**HEADS, "output_shape": (3, 2)},
+        call=_cross,
+    ),
     Case("MultiHeadAttention", "other widths", (In((5, 6)), In((7, 9))), HEADS, call=_cross),
-    Case("MultiHeadAttention", "axes of an image", (In((4, 3, 8)),), {**HEADS, "attention_axes": 2}, call=_self),
-    Case("MultiHeadAttention", "several axes", (In((4, 3, 8)),), {**HEADS, "attention_axes": (1, 2)}, call=_self),
+    Case(
+        "MultiHeadAttention",
+        "axes of an image",
+        (In((4, 3, 8)),),
+        {**HEADS, "attention_axes": 2},
+        call=_self,
+    ),
+    Case(
+        "MultiHeadAttention",
+        "several axes",
+        (In((4, 3, 8)),),
+        {**HEADS, "attention_axes": (1, 2)},
+        call=_self,
+    ),
     Case("MultiHeadAttention", "gated", (Q, V), {**HEADS, "use_gate": True}, call=_cross),
     Case("MultiHeadAttention", "sliding window", (Q,), {**HEADS, "sliding_window": 2}, call=_self),
-    Case("GroupQueryAttention", "sliding window", (Q,), {**GROUPS, "sliding_window": 2}, call=_self_causal),
+    Case(
+        "GroupQueryAttention",
+        "sliding window",
+        (Q,),
+        {**GROUPS, "sliding_window": 2},
+        call=_self_causal,
+    ),
     Case("GroupQueryAttention", "gated", (Q, V), {**GROUPS, "use_gate": True}, call=_cross),
-    Case("GroupQueryAttention", "one group", (Q, V), {**GROUPS, "num_key_value_heads": 1}, call=_cross),
-    Case("GroupQueryAttention", "as many heads", (Q, V), {**GROUPS, "num_key_value_heads": 4}, call=_cross),
+    Case(
+        "GroupQueryAttention",
+        "one group",
+        (Q, V),
+        {**GROUPS, "num_key_value_heads": 1},
+        call=_cross,
+    ),
+    Case(
+        "GroupQueryAttention",
+        "as many heads",
+        (Q, V),
+        {**GROUPS, "num_key_value_heads": 4},
+        call=_cross,
+    ),
 ]
 
 CASES = [*_SIMPLE, *_HEADED]

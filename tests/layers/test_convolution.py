@@ -11,15 +11,25 @@ _SIZES = {1: (9,), 2: (9, 7), 3: (6, 7, 5)}
 def _conv(n: int) -> list[Case]:
     size, layer = _SIZES[n], f"Conv{n}D"
     last, first = (*size, 4), (4, *size)
-    every = dict(filters=6, kernel_size=3, strides=2, padding="same", activation="gelu")
+    every = {"filters": 6, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "gelu"}
     return [
         Case(layer, "default", (In(last),), {"filters": 3, "kernel_size": 2}),
         Case(layer, "strides same gelu", (In(last),), every),
-        Case(layer, "no bias kernel of one", (In(last),), dict(filters=5, kernel_size=1, use_bias=False)),
-        Case(layer, "dilation", (In(last),), dict(filters=3, kernel_size=2, dilation_rate=2)),
-        Case(layer, "groups", (In(last),), dict(filters=6, kernel_size=2, groups=2)),
+        Case(
+            layer,
+            "no bias kernel of one",
+            (In(last),),
+            {"filters": 5, "kernel_size": 1, "use_bias": False},
+        ),
+        Case(layer, "dilation", (In(last),), {"filters": 3, "kernel_size": 2, "dilation_rate": 2}),
+        Case(layer, "groups", (In(last),), {"filters": 6, "kernel_size": 2, "groups": 2}),
         Case(layer, "channels first", (In(first),), dict(filters=3, kernel_size=2, **FIRST)),
-        Case(layer, "channels first strides same groups", (In(first),), {**every, **FIRST, "groups": 2}),
+        Case(
+            layer,
+            "channels first strides same groups",
+            (In(first),),
+            {**every, **FIRST, "groups": 2},
+        ),
         Case(layer, "free sizes", (In((None,) * n + (4,)),), every),
     ]
 
@@ -27,15 +37,20 @@ def _conv(n: int) -> list[Case]:
 def _transposed(n: int) -> list[Case]:
     size, layer = {1: (5,), 2: (5, 4), 3: (4, 3, 5)}[n], f"Conv{n}DTranspose"
     last, first = (*size, 3), (3, *size)
-    every = dict(filters=4, kernel_size=3, strides=2, padding="same", activation="silu")
-    padded = dict(filters=2, kernel_size=3, strides=3, output_padding=1)
+    every = {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "silu"}
+    padded = {"filters": 2, "kernel_size": 3, "strides": 3, "output_padding": 1}
     return [
-        Case(layer, "default", (In(last),), dict(filters=4, kernel_size=2)),
+        Case(layer, "default", (In(last),), {"filters": 4, "kernel_size": 2}),
         Case(layer, "strides same silu", (In(last),), every),
-        Case(layer, "strides valid no bias", (In(last),), dict(filters=4, kernel_size=2, strides=3, use_bias=False)),
+        Case(
+            layer,
+            "strides valid no bias",
+            (In(last),),
+            {"filters": 4, "kernel_size": 2, "strides": 3, "use_bias": False},
+        ),
         Case(layer, "output padding", (In(last),), padded),
         Case(layer, "output padding same", (In(last),), {**padded, "padding": "same"}),
-        Case(layer, "dilation", (In(last),), dict(filters=4, kernel_size=2, dilation_rate=2)),
+        Case(layer, "dilation", (In(last),), {"filters": 4, "kernel_size": 2, "dilation_rate": 2}),
         Case(layer, "channels first", (In(first),), {**every, **FIRST}),
         Case(layer, "free sizes", (In((None,) * n + (3,)),), every),
     ]
@@ -44,11 +59,22 @@ def _transposed(n: int) -> list[Case]:
 def _depthwise(n: int) -> list[Case]:
     size, layer = _SIZES[n], f"DepthwiseConv{n}D"
     last, first = (*size, 4), (4, *size)
-    every = dict(kernel_size=3, strides=2, padding="same", depth_multiplier=2, activation="relu")
+    every = {
+        "kernel_size": 3,
+        "strides": 2,
+        "padding": "same",
+        "depth_multiplier": 2,
+        "activation": "relu",
+    }
     return [
-        Case(layer, "default", (In(last),), dict(kernel_size=2)),
+        Case(layer, "default", (In(last),), {"kernel_size": 2}),
         Case(layer, "strides same multiplier", (In(last),), every),
-        Case(layer, "dilation no bias", (In(last),), dict(kernel_size=2, dilation_rate=2, use_bias=False)),
+        Case(
+            layer,
+            "dilation no bias",
+            (In(last),),
+            {"kernel_size": 2, "dilation_rate": 2, "use_bias": False},
+        ),
         Case(layer, "channels first", (In(first),), {**every, **FIRST}),
         Case(layer, "free sizes", (In((None,) * n + (4,)),), every),
     ]
@@ -57,11 +83,23 @@ def _depthwise(n: int) -> list[Case]:
 def _separable(n: int) -> list[Case]:
     size, layer = _SIZES[n], f"SeparableConv{n}D"
     last, first = (*size, 4), (4, *size)
-    every = dict(filters=5, kernel_size=3, strides=2, padding="same", depth_multiplier=2, activation="elu")
+    every = {
+        "filters": 5,
+        "kernel_size": 3,
+        "strides": 2,
+        "padding": "same",
+        "depth_multiplier": 2,
+        "activation": "elu",
+    }
     return [
-        Case(layer, "default", (In(last),), dict(filters=3, kernel_size=2)),
+        Case(layer, "default", (In(last),), {"filters": 3, "kernel_size": 2}),
         Case(layer, "strides same multiplier", (In(last),), every),
-        Case(layer, "dilation no bias", (In(last),), dict(filters=3, kernel_size=2, dilation_rate=2, use_bias=False)),
+        Case(
+            layer,
+            "dilation no bias",
+            (In(last),),
+            {"filters": 3, "kernel_size": 2, "dilation_rate": 2, "use_bias": False},
+        ),
         Case(layer, "channels first", (In(first),), {**every, **FIRST}),
         Case(layer, "free sizes", (In((None,) * n + (4,)),), every),
     ]
@@ -71,27 +109,42 @@ CASES = [
     *(case for n in (1, 2, 3) for case in _conv(n)),
     *(case for n in (1, 2, 3) for case in _transposed(n)),
     *(case for n in (1, 2) for case in (*_depthwise(n), *_separable(n))),
-    Case("Conv1D", "causal", (In((9, 4)),), dict(filters=3, kernel_size=3, padding="causal")),
+    Case("Conv1D", "causal", (In((9, 4)),), {"filters": 3, "kernel_size": 3, "padding": "causal"}),
     Case(
         "Conv1D",
         "causal dilation",
         (In((None, 4)),),
-        dict(filters=3, kernel_size=2, padding="causal", dilation_rate=3),
+        {"filters": 3, "kernel_size": 2, "padding": "causal", "dilation_rate": 3},
     ),
-    Case("Conv1D", "causal strides", (In((9, 4)),), dict(filters=3, kernel_size=3, padding="causal", strides=2)),
-    Case("Conv2D", "uneven", (In((9, 8, 3)),), dict(filters=4, kernel_size=(1, 4), strides=(2, 1), padding="same")),
-    Case("Conv2D", "uneven dilation", (In((9, 8, 3)),), dict(filters=4, kernel_size=(3, 2), dilation_rate=(1, 3))),
+    Case(
+        "Conv1D",
+        "causal strides",
+        (In((9, 4)),),
+        {"filters": 3, "kernel_size": 3, "padding": "causal", "strides": 2},
+    ),
+    Case(
+        "Conv2D",
+        "uneven",
+        (In((9, 8, 3)),),
+        {"filters": 4, "kernel_size": (1, 4), "strides": (2, 1), "padding": "same"},
+    ),
+    Case(
+        "Conv2D",
+        "uneven dilation",
+        (In((9, 8, 3)),),
+        {"filters": 4, "kernel_size": (3, 2), "dilation_rate": (1, 3)},
+    ),
     Case(
         "Conv2DTranspose",
         "uneven",
         (In((4, 5, 3)),),
-        dict(filters=2, kernel_size=(2, 5), strides=(3, 1), padding="same"),
+        {"filters": 2, "kernel_size": (2, 5), "strides": (3, 1), "padding": "same"},
     ),
     Case(
         "DepthwiseConv2D",
         "uneven kernel",
         (In((9, 8, 3)),),
-        dict(kernel_size=(4, 1), strides=1, padding="same"),
+        {"kernel_size": (4, 1), "strides": 1, "padding": "same"},
     ),
 ]
 

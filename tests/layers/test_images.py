@@ -16,7 +16,6 @@ BOXES, LABELS = In((4, 4)), In((4,))
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
-
 class Within(layers.Layer):
     """Calls a layer inside: Equalization cannot be a node of a functional model in Keras."""
 
@@ -69,7 +68,9 @@ def _at_most(count: int, **config: Any) -> Any:
 
 _RESIZING = [
     *(
-        Case("Resizing", f"{kind} {word}", (IMAGE,), dict(height=h, width=w, interpolation=kind))
+        Case(
+            "Resizing", f"{kind} {word}", (IMAGE,), {"height": h, "width": w, "interpolation": kind}
+        )
         for kind in INTERPOLATIONS
         for word, h, w in (("up", 13, 9), ("down", 5, 4))
     ),
@@ -78,21 +79,25 @@ _RESIZING = [
             "Resizing",
             f"{kind} antialias",
             (IMAGE,),
-            dict(height=3, width=5, interpolation=kind, antialias=True),
+            {"height": 3, "width": 5, "interpolation": kind, "antialias": True},
         )
         for kind in INTERPOLATIONS[1:]
     ),
-    Case("Resizing", "default", (IMAGE,), dict(height=4, width=4)),
+    Case("Resizing", "default", (IMAGE,), {"height": 4, "width": 4}),
     # NB: by two, so that halves are exact and both sides round the same ones.
-    Case("Resizing", "bytes", (BYTES,), dict(height=4, width=3)),
+    Case("Resizing", "bytes", (BYTES,), {"height": 4, "width": 3}),
     Case("Resizing", "channels first", (IMAGE_FIRST,), dict(height=4, width=5, **FIRST)),
-    Case("Resizing", "crop wide", (IMAGE,), dict(height=4, width=9, crop_to_aspect_ratio=True)),
-    Case("Resizing", "crop tall", (IMAGE,), dict(height=9, width=4, crop_to_aspect_ratio=True)),
+    Case(
+        "Resizing", "crop wide", (IMAGE,), {"height": 4, "width": 9, "crop_to_aspect_ratio": True}
+    ),
+    Case(
+        "Resizing", "crop tall", (IMAGE,), {"height": 9, "width": 4, "crop_to_aspect_ratio": True}
+    ),
     Case(
         "Resizing",
         "pad",
         (IMAGE,),
-        dict(height=4, width=9, pad_to_aspect_ratio=True, fill_value=3.0),
+        {"height": 4, "width": 9, "pad_to_aspect_ratio": True, "fill_value": 3.0},
     ),
     Case(
         "Resizing",
@@ -100,26 +105,37 @@ _RESIZING = [
         (IMAGE_FIRST,),
         dict(height=9, width=4, pad_to_aspect_ratio=True, **FIRST),
     ),
-    Case("Resizing", "free sizes", (In((None, None, 3), low=0, high=255),), dict(height=4, width=5)),
-    Case("CenterCrop", "default", (IMAGE,), dict(height=4, width=3)),
-    Case("CenterCrop", "odd", (IMAGE,), dict(height=5, width=5)),
-    Case("CenterCrop", "larger resizes", (IMAGE,), dict(height=9, width=9)),
+    Case(
+        "Resizing", "free sizes", (In((None, None, 3), low=0, high=255),), {"height": 4, "width": 5}
+    ),
+    Case("CenterCrop", "default", (IMAGE,), {"height": 4, "width": 3}),
+    Case("CenterCrop", "odd", (IMAGE,), {"height": 5, "width": 5}),
+    Case("CenterCrop", "larger resizes", (IMAGE,), {"height": 9, "width": 9}),
     Case("CenterCrop", "channels first", (IMAGE_FIRST,), dict(height=4, width=3, **FIRST)),
 ]
 
 _CHANGING = [
     Case("AutoContrast", "default", (IMAGE,)),
-    Case("AutoContrast", "unit range", (In((8, 6, 3), low=0, high=1),), dict(value_range=(0, 1))),
+    Case("AutoContrast", "unit range", (In((8, 6, 3), low=0, high=1),), {"value_range": (0, 1)}),
     Case("AutoContrast", "bytes", (BYTES,)),
     Case("Equalization", "default", (IMAGE,), lambda: Within(layers.Equalization())),
     Case("Equalization", "bins", (IMAGE,), lambda: Within(layers.Equalization(bins=32))),
-    Case("Equalization", "channels first", (IMAGE_FIRST,), lambda: Within(layers.Equalization(**FIRST))),
-    Case("ContrastLimitedAdaptiveHistogramEqualization", "default", (In((16, 16, 3), low=0, high=255),)),
+    Case(
+        "Equalization",
+        "channels first",
+        (IMAGE_FIRST,),
+        lambda: Within(layers.Equalization(**FIRST)),
+    ),
+    Case(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        "default",
+        (In((16, 16, 3), low=0, high=255),),
+    ),
     Case(
         "ContrastLimitedAdaptiveHistogramEqualization",
         "tiles",
         (In((12, 8, 3), low=0, high=255),),
-        dict(tile_grid_size=(2, 4), clip_limit=2.0),
+        {"tile_grid_size": (2, 4), "clip_limit": 2.0},
     ),
     Case(
         "ContrastLimitedAdaptiveHistogramEqualization",
@@ -128,39 +144,42 @@ _CHANGING = [
         dict(tile_grid_size=(2, 2), **FIRST),
     ),
     Case("Solarization", "default", (IMAGE,)),
-    Case("Solarization", "threshold", (IMAGE,), dict(threshold_factor=0.5)),
-    Case("Solarization", "addition", (IMAGE,), dict(addition_factor=0.4, threshold_factor=0.2)),
+    Case("Solarization", "threshold", (IMAGE,), {"threshold_factor": 0.5}),
+    Case("Solarization", "addition", (IMAGE,), {"addition_factor": 0.4, "threshold_factor": 0.2}),
 ]
 
 
 # Layer, its arguments, and the arguments of the second case.
 _RANDOM: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "AugMix": ({}, dict(num_chains=2, factor=0.5, seed=3)),
-    "CutMix": ({}, dict(factor=0.5, seed=3)),
-    "MixUp": ({}, dict(alpha=0.5, seed=3)),
-    "RandAugment": ({}, dict(num_ops=3, factor=0.2, seed=3)),
-    "RandomBrightness": (dict(factor=0.2), dict(factor=(-0.5, 0.1), value_range=(0, 1), seed=3)),
-    "RandomColorDegeneration": (dict(factor=0.2), dict(factor=(0.1, 0.5), seed=3)),
-    "RandomColorJitter": ({}, dict(brightness_factor=0.3, hue_factor=0.1, seed=3)),
-    "RandomContrast": (dict(factor=0.2), dict(factor=(0.1, 0.5), seed=3)),
-    "RandomElasticTransform": ({}, dict(factor=0.5, interpolation="nearest", seed=3)),
-    "RandomErasing": ({}, dict(factor=0.5, fill_value=0.0, seed=3)),
-    "RandomFlip": ({}, dict(mode="vertical", seed=3)),
-    "RandomGaussianBlur": ({}, dict(kernel_size=5, sigma=0.4, seed=3)),
-    "RandomGrayscale": ({}, dict(factor=0.9, seed=3)),
-    "RandomHue": (dict(factor=0.2), dict(factor=(0.1, 0.4), seed=3)),
-    "RandomInvert": ({}, dict(factor=0.5, seed=3)),
-    "RandomPerspective": ({}, dict(factor=0.5, interpolation="nearest", seed=3)),
-    "RandomPosterization": (dict(factor=4), dict(factor=2, seed=3)),
-    "RandomRotation": (dict(factor=0.2), dict(factor=(-0.1, 0.3), fill_mode="wrap", seed=3)),
-    "RandomSaturation": (dict(factor=0.2), dict(factor=(0.1, 0.4), seed=3)),
-    "RandomSharpness": (dict(factor=0.2), dict(factor=(0.1, 0.4), seed=3)),
-    "RandomShear": ({}, dict(x_factor=0.2, y_factor=0.1, seed=3)),
-    "RandomTranslation": (
-        dict(height_factor=0.2, width_factor=0.1),
-        dict(height_factor=(-0.2, 0.3), width_factor=0.2, fill_mode="constant", seed=3),
+    "AugMix": ({}, {"num_chains": 2, "factor": 0.5, "seed": 3}),
+    "CutMix": ({}, {"factor": 0.5, "seed": 3}),
+    "MixUp": ({}, {"alpha": 0.5, "seed": 3}),
+    "RandAugment": ({}, {"num_ops": 3, "factor": 0.2, "seed": 3}),
+    "RandomBrightness": (
+        {"factor": 0.2},
+        {"factor": (-0.5, 0.1), "value_range": (0, 1), "seed": 3},
     ),
-    "RandomZoom": (dict(height_factor=0.2), dict(height_factor=0.1, width_factor=0.3, seed=3)),
+    "RandomColorDegeneration": ({"factor": 0.2}, {"factor": (0.1, 0.5), "seed": 3}),
+    "RandomColorJitter": ({}, {"brightness_factor": 0.3, "hue_factor": 0.1, "seed": 3}),
+    "RandomContrast": ({"factor": 0.2}, {"factor": (0.1, 0.5), "seed": 3}),
+    "RandomElasticTransform": ({}, {"factor": 0.5, "interpolation": "nearest", "seed": 3}),
+    "RandomErasing": ({}, {"factor": 0.5, "fill_value": 0.0, "seed": 3}),
+    "RandomFlip": ({}, {"mode": "vertical", "seed": 3}),
+    "RandomGaussianBlur": ({}, {"kernel_size": 5, "sigma": 0.4, "seed": 3}),
+    "RandomGrayscale": ({}, {"factor": 0.9, "seed": 3}),
+    "RandomHue": ({"factor": 0.2}, {"factor": (0.1, 0.4), "seed": 3}),
+    "RandomInvert": ({}, {"factor": 0.5, "seed": 3}),
+    "RandomPerspective": ({}, {"factor": 0.5, "interpolation": "nearest", "seed": 3}),
+    "RandomPosterization": ({"factor": 4}, {"factor": 2, "seed": 3}),
+    "RandomRotation": ({"factor": 0.2}, {"factor": (-0.1, 0.3), "fill_mode": "wrap", "seed": 3}),
+    "RandomSaturation": ({"factor": 0.2}, {"factor": (0.1, 0.4), "seed": 3}),
+    "RandomSharpness": ({"factor": 0.2}, {"factor": (0.1, 0.4), "seed": 3}),
+    "RandomShear": ({}, {"x_factor": 0.2, "y_factor": 0.1, "seed": 3}),
+    "RandomTranslation": (
+        {"height_factor": 0.2, "width_factor": 0.1},
+        {"height_factor": (-0.2, 0.3), "width_factor": 0.2, "fill_mode": "constant", "seed": 3},
+    ),
+    "RandomZoom": ({"height_factor": 0.2}, {"height_factor": 0.1, "width_factor": 0.3, "seed": 3}),
 }
 
 _IDENTITIES = [
@@ -174,9 +193,9 @@ _IDENTITIES = [
 ]
 
 _CROPPED = [
-    Case("RandomCrop", "default", (IMAGE,), dict(height=4, width=3)),
-    Case("RandomCrop", "seed", (IMAGE,), dict(height=5, width=6, seed=3)),
-    Case("RandomCrop", "larger resizes", (IMAGE,), dict(height=9, width=9)),
+    Case("RandomCrop", "default", (IMAGE,), {"height": 4, "width": 3}),
+    Case("RandomCrop", "seed", (IMAGE,), {"height": 5, "width": 6, "seed": 3}),
+    Case("RandomCrop", "larger resizes", (IMAGE,), {"height": 9, "width": 9}),
     Case("RandomCrop", "channels first", (IMAGE_FIRST,), dict(height=4, width=3, **FIRST)),
 ]
 
@@ -204,8 +223,20 @@ _PIPELINES = [
 _BOXES = [
     Case("MaxNumBoundingBoxes", "default", (IMAGE, BOXES, LABELS), _at_most(2), call=_boxed),
     Case("MaxNumBoundingBoxes", "padded", (IMAGE, BOXES, LABELS), _at_most(7), call=_boxed),
-    Case("MaxNumBoundingBoxes", "fill", (IMAGE, BOXES, LABELS), _at_most(6, fill_value=-9), call=_boxed),
-    Case("RandomFlip", "boxes", (IMAGE, BOXES, LABELS), lambda: Boxes(layers.RandomFlip(bounding_box_format="xyxy")), call=_boxed),
+    Case(
+        "MaxNumBoundingBoxes",
+        "fill",
+        (IMAGE, BOXES, LABELS),
+        _at_most(6, fill_value=-9),
+        call=_boxed,
+    ),
+    Case(
+        "RandomFlip",
+        "boxes",
+        (IMAGE, BOXES, LABELS),
+        lambda: Boxes(layers.RandomFlip(bounding_box_format="xyxy")),
+        call=_boxed,
+    ),
 ]
 
 CASES = [*_RESIZING, *_CHANGING, *_IDENTITIES, *_CROPPED, *_PIPELINES, *_BOXES]

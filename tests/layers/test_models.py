@@ -137,7 +137,9 @@ def _block() -> keras.Model:
     return keras.Model([x, shift], Block(3)(x, shift=shift))
 
 
-def _model(name: str, inputs: tuple[In, ...], make: Any, layer: str = "Dense", **options: Any) -> Case:
+def _model(
+    name: str, inputs: tuple[In, ...], make: Any, layer: str = "Dense", **options: Any
+) -> Case:
     return Case(layer, f"model {name}", inputs, model=make, **options)
 
 

@@ -10,12 +10,12 @@ _SIZES = {1: (9,), 2: (9, 7), 3: (6, 7, 5)}
 
 def _window(kind: str, n: int) -> list[Case]:
     layer, last, first = f"{kind}Pooling{n}D", (*_SIZES[n], 3), (3, *_SIZES[n])
-    every = dict(pool_size=3, strides=2, padding="same")
+    every = {"pool_size": 3, "strides": 2, "padding": "same"}
     return [
-        Case(layer, "default", (In(last),), dict(pool_size=2)),
+        Case(layer, "default", (In(last),), {"pool_size": 2}),
         Case(layer, "strides same", (In(last),), every),
-        Case(layer, "strides beyond window", (In(last),), dict(pool_size=2, strides=3)),
-        Case(layer, "overlapping", (In(last),), dict(pool_size=3, strides=1)),
+        Case(layer, "strides beyond window", (In(last),), {"pool_size": 2, "strides": 3}),
+        Case(layer, "overlapping", (In(last),), {"pool_size": 3, "strides": 1}),
         Case(layer, "channels first", (In(first),), {**every, **FIRST}),
         Case(layer, "free sizes", (In((None,) * n + (3,)),), every),
     ]
@@ -25,7 +25,7 @@ def _global(kind: str, n: int) -> list[Case]:
     layer, last, first = f"Global{kind}Pooling{n}D", (*_SIZES[n], 3), (3, *_SIZES[n])
     return [
         Case(layer, "default", (In(last),)),
-        Case(layer, "keepdims", (In(last),), dict(keepdims=True)),
+        Case(layer, "keepdims", (In(last),), {"keepdims": True}),
         Case(layer, "channels first", (In(first),), FIRST),
         Case(layer, "channels first keepdims", (In(first),), {**FIRST, "keepdims": True}),
         Case(layer, "free sizes", (In((None,) * n + (3,)),)),
@@ -36,9 +36,9 @@ def _adaptive(kind: str, n: int) -> list[Case]:
     layer, last, first = f"Adaptive{kind}Pooling{n}D", (*_SIZES[n], 3), (3, *_SIZES[n])
     uneven = (4, 3, 2)[:n] if n > 1 else 4
     return [
-        Case(layer, "default", (In(last),), dict(output_size=3)),
-        Case(layer, "uneven", (In(last),), dict(output_size=uneven)),
-        Case(layer, "same size", (In(last),), dict(output_size=_SIZES[n] if n > 1 else 9)),
+        Case(layer, "default", (In(last),), {"output_size": 3}),
+        Case(layer, "uneven", (In(last),), {"output_size": uneven}),
+        Case(layer, "same size", (In(last),), {"output_size": _SIZES[n] if n > 1 else 9}),
         Case(layer, "channels first", (In(first),), dict(output_size=uneven, **FIRST)),
     ]
 
@@ -51,7 +51,7 @@ _WINDOWED = [(kind, n) for kind in ("Max", "Average") for n in (1, 2, 3)]
 
 # NB: TensorFlow itself dies (SIGFPE in its oneDNN) of an AdaptiveMaxPooling1D to a size of 1.
 _TO_ONE = [
-    Case(layer, "to one", (In((*_SIZES[n], 3)),), dict(output_size=1))
+    Case(layer, "to one", (In((*_SIZES[n], 3)),), {"output_size": 1})
     for n in (1, 2, 3)
     for layer in [f"AdaptiveAveragePooling{n}D"]
 ]
@@ -61,13 +61,18 @@ CASES = [
     *(case for kind, n in _WINDOWED for case in _window(kind, n)),
     *(case for kind, n in _WINDOWED for case in _global(kind, n)),
     *(case for kind, n in _WINDOWED for case in _adaptive(kind, n)),
-    Case("MaxPooling2D", "uneven", (In((9, 8, 3)),), dict(pool_size=(1, 3), strides=(2, 1))),
-    Case("AveragePooling2D", "uneven", (In((9, 8, 3)),), dict(pool_size=(3, 1), padding="same")),
-    Case("MaxPooling2D", "stride one same", (In((5, 4, 2)),), dict(pool_size=3, strides=1, padding="same")),
-    Case("MaxPooling1D", "integers", (In((9, 2), "int32", low=-9),), dict(pool_size=2)),
+    Case("MaxPooling2D", "uneven", (In((9, 8, 3)),), {"pool_size": (1, 3), "strides": (2, 1)}),
+    Case("AveragePooling2D", "uneven", (In((9, 8, 3)),), {"pool_size": (3, 1), "padding": "same"}),
+    Case(
+        "MaxPooling2D",
+        "stride one same",
+        (In((5, 4, 2)),),
+        {"pool_size": 3, "strides": 1, "padding": "same"},
+    ),
+    Case("MaxPooling1D", "integers", (In((9, 2), "int32", low=-9),), {"pool_size": 2}),
     Case("GlobalAveragePooling1D", "mask", (In((7, 3)), In((7,), "bool")), call=_masked_mean),
-    Case("AdaptiveAveragePooling2D", "larger than input", (In((3, 4, 2)),), dict(output_size=5)),
-    Case("AdaptiveMaxPooling2D", "larger than input", (In((3, 4, 2)),), dict(output_size=(5, 6))),
+    Case("AdaptiveAveragePooling2D", "larger than input", (In((3, 4, 2)),), {"output_size": 5}),
+    Case("AdaptiveMaxPooling2D", "larger than input", (In((3, 4, 2)),), {"output_size": (5, 6)}),
 ]
 
 test_layer = layer_test(CASES)

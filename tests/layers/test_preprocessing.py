@@ -26,15 +26,25 @@ def _adapted(**config: Any) -> Any:
 
 
 _NUMBERS = [
-    Case("Normalization", "default", (In((3,)),), dict(mean=[1.0, 2.0, 0.5], variance=[4.0, 1.0, 0.3])),
+    Case(
+        "Normalization",
+        "default",
+        (In((3,)),),
+        {"mean": [1.0, 2.0, 0.5], "variance": [4.0, 1.0, 0.3]},
+    ),
     Case("Normalization", "adapted", TABLE, _adapted()),
     Case("Normalization", "adapted over everything", TABLE, _adapted(axis=None)),
     Case("Normalization", "first axis", TABLE, _adapted(axis=1)),
     Case("Normalization", "inverted", TABLE, _adapted(invert=True)),
-    Case("Rescaling", "default", TABLE, dict(scale=1 / 255)),
-    Case("Rescaling", "offset", TABLE, dict(scale=2.0, offset=-1.0)),
-    Case("Rescaling", "per channel", TABLE, dict(scale=[0.5, 1.0, 2.0], offset=[1.0, 0.0, -1.0])),
-    Case("Rescaling", "integers", (In((4, 3), "uint8", high=255),), dict(scale=1 / 127.5, offset=-1)),
+    Case("Rescaling", "default", TABLE, {"scale": 1 / 255}),
+    Case("Rescaling", "offset", TABLE, {"scale": 2.0, "offset": -1.0}),
+    Case("Rescaling", "per channel", TABLE, {"scale": [0.5, 1.0, 2.0], "offset": [1.0, 0.0, -1.0]}),
+    Case(
+        "Rescaling",
+        "integers",
+        (In((4, 3), "uint8", high=255),),
+        {"scale": 1 / 127.5, "offset": -1},
+    ),
 ]
 
 
@@ -43,45 +53,84 @@ def _weighted(layer: Any, x: Any, weights: Any) -> Any:
 
 
 _CATEGORIES = [
-    Case("CategoryEncoding", "default", TOKENS, dict(num_tokens=6)),
-    Case("CategoryEncoding", "one hot", (In((1,), "int32", high=6),), dict(num_tokens=6, output_mode="one_hot")),
-    Case("CategoryEncoding", "one hot of several", TOKENS, dict(num_tokens=6, output_mode="one_hot")),
-    Case("CategoryEncoding", "count", TOKENS, dict(num_tokens=6, output_mode="count")),
+    Case("CategoryEncoding", "default", TOKENS, {"num_tokens": 6}),
+    Case(
+        "CategoryEncoding",
+        "one hot",
+        (In((1,), "int32", high=6),),
+        {"num_tokens": 6, "output_mode": "one_hot"},
+    ),
+    Case(
+        "CategoryEncoding",
+        "one hot of several",
+        TOKENS,
+        {"num_tokens": 6, "output_mode": "one_hot"},
+    ),
+    Case("CategoryEncoding", "count", TOKENS, {"num_tokens": 6, "output_mode": "count"}),
     Case(
         "CategoryEncoding",
         "weighted count",
         (*TOKENS, In((5,))),
-        dict(num_tokens=6, output_mode="count"),
+        {"num_tokens": 6, "output_mode": "count"},
         call=_weighted,
     ),
-    Case("CategoryEncoding", "three dimensions", (In((2, 3), "int32", high=6),), dict(num_tokens=6)),
-    Case("CategoryEncoding", "scalars", (In((), "int32", high=6),), dict(num_tokens=6, output_mode="one_hot")),
-    Case("Discretization", "default", NUMBERS, dict(bin_boundaries=[-1.0, 0.0, 0.7])),
-    Case("Discretization", "one hot", NUMBERS, dict(bin_boundaries=[-1.0, 0.7], output_mode="one_hot")),
-    Case("Discretization", "multi hot", NUMBERS, dict(bin_boundaries=[-1.0, 0.7], output_mode="multi_hot")),
-    Case("Discretization", "count", NUMBERS, dict(bin_boundaries=[-1.0, 0.7], output_mode="count")),
-    Case("Discretization", "integers", (In((5,), "int32", low=-9),), dict(bin_boundaries=[-3.0, 0.0, 3.0])),
+    Case("CategoryEncoding", "three dimensions", (In((2, 3), "int32", high=6),), {"num_tokens": 6}),
+    Case(
+        "CategoryEncoding",
+        "scalars",
+        (In((), "int32", high=6),),
+        {"num_tokens": 6, "output_mode": "one_hot"},
+    ),
+    Case("Discretization", "default", NUMBERS, {"bin_boundaries": [-1.0, 0.0, 0.7]}),
+    Case(
+        "Discretization",
+        "one hot",
+        NUMBERS,
+        {"bin_boundaries": [-1.0, 0.7], "output_mode": "one_hot"},
+    ),
+    Case(
+        "Discretization",
+        "multi hot",
+        NUMBERS,
+        {"bin_boundaries": [-1.0, 0.7], "output_mode": "multi_hot"},
+    ),
+    Case(
+        "Discretization", "count", NUMBERS, {"bin_boundaries": [-1.0, 0.7], "output_mode": "count"}
+    ),
+    Case(
+        "Discretization",
+        "integers",
+        (In((5,), "int32", low=-9),),
+        {"bin_boundaries": [-3.0, 0.0, 3.0]},
+    ),
 ]
 
 LONG = In((1,), "int64", low=-(2**62), high=2**62)
 
 _HASHING = [
-    Case("Hashing", "default", (In((5,), "int32", low=-99, high=9999),), dict(num_bins=7)),
-    Case("Hashing", "long integers", (In((5,), "int64", low=-(2**62), high=2**62),), dict(num_bins=101)),
-    Case("Hashing", "salt", IDS, dict(num_bins=11, salt=1337)),
-    Case("Hashing", "two salts", IDS, dict(num_bins=11, salt=(133, 137))),
-    Case("Hashing", "mask", IDS, dict(num_bins=4, mask_value=5)),
-    Case("Hashing", "one hot", IDS, dict(num_bins=4, output_mode="one_hot")),
-    Case("Hashing", "multi hot", IDS, dict(num_bins=4, output_mode="multi_hot")),
-    Case("Hashing", "count", IDS, dict(num_bins=4, output_mode="count")),
-    Case("HashedCrossing", "default", (In((), "int64"), In((), "int64")), dict(num_bins=7)),
-    Case("HashedCrossing", "column", (In((1,), "int64", low=-9), In((1,), "int32")), dict(num_bins=7)),
-    Case("HashedCrossing", "large", (LONG, LONG), dict(num_bins=1013)),
+    Case("Hashing", "default", (In((5,), "int32", low=-99, high=9999),), {"num_bins": 7}),
+    Case(
+        "Hashing",
+        "long integers",
+        (In((5,), "int64", low=-(2**62), high=2**62),),
+        {"num_bins": 101},
+    ),
+    Case("Hashing", "salt", IDS, {"num_bins": 11, "salt": 1337}),
+    Case("Hashing", "two salts", IDS, {"num_bins": 11, "salt": (133, 137)}),
+    Case("Hashing", "mask", IDS, {"num_bins": 4, "mask_value": 5}),
+    Case("Hashing", "one hot", IDS, {"num_bins": 4, "output_mode": "one_hot"}),
+    Case("Hashing", "multi hot", IDS, {"num_bins": 4, "output_mode": "multi_hot"}),
+    Case("Hashing", "count", IDS, {"num_bins": 4, "output_mode": "count"}),
+    Case("HashedCrossing", "default", (In((), "int64"), In((), "int64")), {"num_bins": 7}),
+    Case(
+        "HashedCrossing", "column", (In((1,), "int64", low=-9), In((1,), "int32")), {"num_bins": 7}
+    ),
+    Case("HashedCrossing", "large", (LONG, LONG), {"num_bins": 1013}),
     Case(
         "HashedCrossing",
         "one hot",
         (In((1,), "int64"), In((1,), "int64")),
-        dict(num_bins=5, output_mode="one_hot"),
+        {"num_bins": 5, "output_mode": "one_hot"},
     ),
 ]
 
@@ -114,7 +163,7 @@ _LOOKUP = [
         "IntegerLookup",
         "inverted",
         (In((5,), "int64", high=8),),
-        dict(vocabulary=VOCABULARY, invert=True),
+        {"vocabulary": VOCABULARY, "invert": True},
     ),
 ]
 
@@ -137,7 +186,9 @@ _STRINGS = [
         model=lambda: _of_strings(keras.layers.StringLookup(vocabulary=["a", "b"])),
         refusal="StringLookup.*strings",
     ),
-    Case("TextVectorization", "refused", (), model=_vectorized, refusal="TextVectorization.*strings"),
+    Case(
+        "TextVectorization", "refused", (), model=_vectorized, refusal="TextVectorization.*strings"
+    ),
     Case(
         "Hashing",
         "strings",
@@ -148,7 +199,7 @@ _STRINGS = [
 ]
 
 SIGNAL, CHANNELS = (In((600,)),), (In((600, 1)),)
-_STFT = dict(frame_length=64, frame_step=16, fft_length=128)
+_STFT = {"frame_length": 64, "frame_step": 16, "fft_length": 128}
 
 _SIGNALS = [
     Case("MelSpectrogram", "default", (In((3000,)),)),
@@ -156,21 +207,44 @@ _SIGNALS = [
         "MelSpectrogram",
         "options",
         SIGNAL,
-        dict(fft_length=128, sequence_stride=32, num_mel_bins=20, sampling_rate=4000, power_to_db=False),
+        {
+            "fft_length": 128,
+            "sequence_stride": 32,
+            "num_mel_bins": 20,
+            "sampling_rate": 4000,
+            "power_to_db": False,
+        },
     ),
     Case(
         "MelSpectrogram",
         "hamming",
         SIGNAL,
-        dict(fft_length=128, sequence_stride=50, sequence_length=100, window="hamming", num_mel_bins=10, mag_exp=1.0),
+        {
+            "fft_length": 128,
+            "sequence_stride": 50,
+            "sequence_length": 100,
+            "window": "hamming",
+            "num_mel_bins": 10,
+            "mag_exp": 1.0,
+        },
     ),
     *(
         Case("STFTSpectrogram", mode, CHANNELS, dict(mode=mode, **_STFT))
         for mode in ("log", "magnitude", "psd", "real", "imag", "stft")
     ),
     Case("STFTSpectrogram", "default", CHANNELS),
-    Case("STFTSpectrogram", "same spectrum", CHANNELS, dict(padding="same", scaling="spectrum", periodic=True, **_STFT)),
-    Case("STFTSpectrogram", "expanded", (In((600, 2)),), dict(expand_dims=True, window="hamming", **_STFT)),
+    Case(
+        "STFTSpectrogram",
+        "same spectrum",
+        CHANNELS,
+        dict(padding="same", scaling="spectrum", periodic=True, **_STFT),
+    ),
+    Case(
+        "STFTSpectrogram",
+        "expanded",
+        (In((600, 2)),),
+        dict(expand_dims=True, window="hamming", **_STFT),
+    ),
     Case("STFTSpectrogram", "angle", CHANNELS, dict(mode="angle", **_STFT)),
 ]
 

@@ -12,19 +12,19 @@ _SHAPES = [
     Case("Flatten", "scalar", (In(()),)),
     Case("Flatten", "channels first", (In((2, 3, 4)),), FIRST),
     Case("Flatten", "free sizes", (In((None, 4)),)),
-    Case("Flatten", "integers", (In((3, 4), "int32"),), dict(dtype="int32")),
-    Case("Reshape", "default", (In((3, 4)),), dict(target_shape=(2, 6))),
-    Case("Reshape", "unknown", (In((3, 4)),), dict(target_shape=(-1, 2))),
-    Case("Reshape", "to vector", (In((3, 4)),), dict(target_shape=(-1,))),
-    Case("Reshape", "free sizes", (In((None, 4)),), dict(target_shape=(-1, 2, 2))),
-    Case("Reshape", "added axes", (In((6,)),), dict(target_shape=(1, 3, 2, 1))),
-    Case("Permute", "default", (In((3, 4)),), dict(dims=(2, 1))),
-    Case("Permute", "three axes", (In((2, 3, 4)),), dict(dims=(3, 1, 2))),
-    Case("Permute", "unmoved", (In((2, 3)),), dict(dims=(1, 2))),
-    Case("Permute", "free sizes", (In((None, 2, None)),), dict(dims=(3, 2, 1))),
-    Case("RepeatVector", "default", (In((4,)),), dict(n=3)),
-    Case("RepeatVector", "once", (In((4,)),), dict(n=1)),
-    Case("RepeatVector", "integers", (In((4,), "int32"),), dict(n=2, dtype="int32")),
+    Case("Flatten", "integers", (In((3, 4), "int32"),), {"dtype": "int32"}),
+    Case("Reshape", "default", (In((3, 4)),), {"target_shape": (2, 6)}),
+    Case("Reshape", "unknown", (In((3, 4)),), {"target_shape": (-1, 2)}),
+    Case("Reshape", "to vector", (In((3, 4)),), {"target_shape": (-1,)}),
+    Case("Reshape", "free sizes", (In((None, 4)),), {"target_shape": (-1, 2, 2)}),
+    Case("Reshape", "added axes", (In((6,)),), {"target_shape": (1, 3, 2, 1)}),
+    Case("Permute", "default", (In((3, 4)),), {"dims": (2, 1)}),
+    Case("Permute", "three axes", (In((2, 3, 4)),), {"dims": (3, 1, 2)}),
+    Case("Permute", "unmoved", (In((2, 3)),), {"dims": (1, 2)}),
+    Case("Permute", "free sizes", (In((None, 2, None)),), {"dims": (3, 2, 1)}),
+    Case("RepeatVector", "default", (In((4,)),), {"n": 3}),
+    Case("RepeatVector", "once", (In((4,)),), {"n": 1}),
+    Case("RepeatVector", "integers", (In((4,), "int32"),), {"n": 2, "dtype": "int32"}),
 ]
 
 
@@ -36,13 +36,13 @@ def _cropping() -> list[Case]:
         layer, size = f"Cropping{n}D", sizes[n]
         found += [
             Case(layer, "default", (In((*size, 3)),)),
-            Case(layer, "amounts", (In((*size, 3)),), dict(cropping=amounts[n])),
-            Case(layer, "free sizes", (In((None,) * n + (3,)),), dict(cropping=1)),
+            Case(layer, "amounts", (In((*size, 3)),), {"cropping": amounts[n]}),
+            Case(layer, "free sizes", (In((None,) * n + (3,)),), {"cropping": 1}),
         ]
         if n > 1:
             both = {"cropping": amounts[n], **FIRST}
             found.append(Case(layer, "channels first", (In((3, *size)),), both))
-            found.append(Case(layer, "per axis", (In((*size, 3)),), dict(cropping=(2, 1, 2)[:n])))
+            found.append(Case(layer, "per axis", (In((*size, 3)),), {"cropping": (2, 1, 2)[:n]}))
     return found
 
 
@@ -54,19 +54,19 @@ def _padding() -> list[Case]:
         first = {"padding": amounts[n], **FIRST}
         found += [
             Case(layer, "default", (In((*size, 3)),)),
-            Case(layer, "amounts", (In((*size, 3)),), dict(padding=amounts[n])),
+            Case(layer, "amounts", (In((*size, 3)),), {"padding": amounts[n]}),
             Case(layer, "channels first", (In((3, *size)),), first),
-            Case(layer, "free sizes", (In((None,) * n + (3,)),), dict(padding=2)),
+            Case(layer, "free sizes", (In((None,) * n + (3,)),), {"padding": 2}),
         ]
     return found
 
 
 _UPSAMPLING = [
     Case("UpSampling1D", "default", (In((4, 3)),)),
-    Case("UpSampling1D", "by three", (In((4, 3)),), dict(size=3)),
-    Case("UpSampling1D", "free sizes", (In((None, 3)),), dict(size=2)),
+    Case("UpSampling1D", "by three", (In((4, 3)),), {"size": 3}),
+    Case("UpSampling1D", "free sizes", (In((None, 3)),), {"size": 2}),
     *(
-        Case("UpSampling2D", kind, (In((4, 5, 3)),), dict(size=(2, 3), interpolation=kind))
+        Case("UpSampling2D", kind, (In((4, 5, 3)),), {"size": (2, 3), "interpolation": kind})
         for kind in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
     ),
     Case("UpSampling2D", "default", (In((4, 5, 3)),)),
@@ -77,10 +77,12 @@ _UPSAMPLING = [
         (In((3, 4, 5)),),
         dict(size=2, interpolation="bilinear", **FIRST),
     ),
-    Case("UpSampling2D", "free sizes", (In((None, None, 3)),), dict(size=2)),
-    Case("UpSampling2D", "bilinear free sizes", (In((None, None, 3)),), dict(interpolation="bilinear")),
+    Case("UpSampling2D", "free sizes", (In((None, None, 3)),), {"size": 2}),
+    Case(
+        "UpSampling2D", "bilinear free sizes", (In((None, None, 3)),), {"interpolation": "bilinear"}
+    ),
     Case("UpSampling3D", "default", (In((2, 3, 4, 2)),)),
-    Case("UpSampling3D", "uneven", (In((2, 3, 4, 2)),), dict(size=(1, 2, 3))),
+    Case("UpSampling3D", "uneven", (In((2, 3, 4, 2)),), {"size": (1, 2, 3)}),
     Case("UpSampling3D", "channels first", (In((2, 2, 3, 4)),), dict(size=2, **FIRST)),
     Case("UpSampling3D", "free sizes", (In((None, None, None, 2)),)),
 ]

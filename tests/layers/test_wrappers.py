@@ -38,7 +38,13 @@ CASES = [
     Case("TimeDistributed", "model", (In((3, 4)),), _of(_small_model)),
     Case("TimeDistributed", "free sizes", (In((None, 4)),), _of(lambda: layers.Dense(3, "tanh"))),
     Case("TimeDistributed", "batch normalization", (In((3, 4)),), _of(layers.BatchNormalization)),
-    Case("TimeDistributed", "mask", (In((6,), "int32", high=7),), _of(lambda: layers.Dense(3)), call=_masked),
+    Case(
+        "TimeDistributed",
+        "mask",
+        (In((6,), "int32", high=7),),
+        _of(lambda: layers.Dense(3)),
+        call=_masked,
+    ),
     Case("TimeDistributed", "custom layer", (In((3, 4)),), _of(AcrossBatch)),
     Case("TimeDistributed", "flatten", (In((3, 2, 4)),), _of(layers.Flatten)),
 ]

@@ -41,7 +41,12 @@ def lower_discretization(layer: Any, inputs: Any) -> Any:
 def lower_category_encoding(layer: Any, inputs: Any, count_weights: Any = None) -> Any:
     """One code per sample."""
     return encode(
-        inputs, layer.output_mode, layer.num_tokens, layer.compute_dtype, layer.sparse, count_weights
+        inputs,
+        layer.output_mode,
+        layer.num_tokens,
+        layer.compute_dtype,
+        layer.sparse,
+        count_weights,
     )
 
 
@@ -65,9 +70,7 @@ def lower_hashed_crossing(layer: Any, inputs: Any) -> Any:
     inputs = [_integers(x) for x in inputs]
     attrs = {"num_bins": int(layer.num_bins)}
     bins = emit_node("HashedCrossing", inputs, attrs, (inputs[0].shape, "int64"))
-    encoded = encode(
-        bins, layer.output_mode, layer.num_bins, layer.compute_dtype, layer.sparse
-    )
+    encoded = encode(bins, layer.output_mode, layer.num_bins, layer.compute_dtype, layer.sparse)
     return ops.cast(encoded, layer.dtype)
 
 
