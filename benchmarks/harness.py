@@ -30,6 +30,7 @@ from benchmarks.worker import MARK
 ROOT = Path(__file__).resolve().parent.parent
 RTOL = 1e-4
 ATOL_OF_LARGEST = 1e-5
+_PATIENCE_S = 240
 _REASON_CHARACTERS = 300
 
 
@@ -136,12 +137,12 @@ class Worker:
         self._replies: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self.started = self._await(600)
+            self.started = self._await(_PATIENCE_S)
         except EngineFailedError:
             self.close()
             raise
 
-    def ask(self, *command: object, timeout: float = 600) -> dict[str, Any]:
+    def ask(self, *command: object, timeout: float = _PATIENCE_S) -> dict[str, Any]:
         """Sends a command and returns the reply.
 
         Raises:

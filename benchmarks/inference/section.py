@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -105,6 +107,14 @@ def _keras2(bundle: Path | str, target: Path) -> Path | str:
     with h5py.File(target, "r+") as file:
         # NB: the stock importer refuses files that Keras 3 wrote, whatever their form.
         for group in (file, file["model_weights"]):
-            if "keras_version" in group.attrs:
-                group.attrs["keras_version"] = "2.15.0"
+            group.attrs["keras_version"] = "2.15.0"
+        # NB: it makes initial weights first, and takes minutes for orthogonal ones.
+        config = json.loads(file.attrs["model_config"], object_hook=_without_orthogonal)
+        file.attrs["model_config"] = json.dumps(config)
     return target
+
+
+def _without_orthogonal(found: dict[str, Any]) -> dict[str, Any]:
+    if found.get("class_name") in ("Orthogonal", "OrthogonalInitializer"):
+        return {"class_name": "Zeros", "config": {}}
+    return found
