@@ -376,6 +376,13 @@ def broadcast_to(call: OpCall, b: GraphBuilder) -> Values:
     return b.emit("BroadcastTo", [x], {"shape": list(call.output.shape)}, *call.specs)
 
 
+@normalises("LeftShift", "RightShift")
+def shift(call: OpCall, b: GraphBuilder) -> Values:
+    """Other names of the same operations."""
+    call.name = f"Bitwise{call.name}"
+    return general(call, b)
+
+
 @normalises("Matmul")
 def matmul(call: OpCall, b: GraphBuilder) -> Values:
     x1, x2 = (b.value_of(call.arguments[n]) for n in ("x1", "x2"))
@@ -387,7 +394,8 @@ def matmul(call: OpCall, b: GraphBuilder) -> Values:
 @normalises("Einsum")
 def einsum(call: OpCall, b: GraphBuilder) -> Values:
     operands = [b.value_of(o) for o in call.arguments["operands"]]
-    operands = [b.cast(o, call.output.dtype) for o in operands]
+    if {o.dtype for o in operands} != {"int8"}:
+        operands = [b.cast(o, call.output.dtype) for o in operands]
     return b.emit("Einsum", operands, {"subscripts": call.attrs["subscripts"]}, *call.specs)
 
 

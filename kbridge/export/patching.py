@@ -239,6 +239,7 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
             )
             patches.set(Layer, "symbolic_call", lambda op, *a, **k: recorder.layer(op, a, k))
             _patch_preprocessing(patches, symbolic)
+            _patch_gradients(patches)
             _patch_autocast(patches)
             patches.set(Variable, "assign", lambda self, value: recorder.assignment(self))
             _patch_dropout_masks(patches)
@@ -280,6 +281,18 @@ def _patch_dropout_masks(patches: _Patches) -> None:
 
     for name in ("get_dropout_mask", "get_recurrent_dropout_mask"):
         patches.set(DropoutRNNCell, name, lambda self, step_input: None)
+
+
+def _patch_gradients(patches: _Patches) -> None:
+    """A function with a gradient of its own gives its value alone: no gradient is asked for."""
+    from keras.src.ops import core
+
+    def value_alone(function: Callable) -> Callable:
+        return lambda *args, **kwargs: function(*args, **kwargs)[0]
+
+    original = core.custom_gradient
+    for module in _holders(("keras",), "custom_gradient", original):
+        patches.set(module, "custom_gradient", value_alone)
 
 
 def _patch_random(patches: _Patches, recorder: Recorder) -> None:

@@ -174,7 +174,7 @@ class _Tracer:
         if run is not None:
             args = (layer, *args)
         elif getattr(layer, "quantization_mode", None) is not None:
-            run = layer.quantized_call
+            run = _quantized_call(layer)
         else:
             run = layer.call
         depth = len(self._scopes)
@@ -271,6 +271,24 @@ class _Tracer:
             value = Value(name, tuple(tensor.shape), tensor.dtype, "node")
             self.builder.bind(tensor, self.builder.add(value))
         return outputs
+
+
+# How layers may be quantised; for each there are parity cases.
+_QUANTIZATIONS = ("int8", "int4")
+
+
+def _quantized_call(layer: Any) -> Callable:
+    if layer.quantization_mode in _QUANTIZATIONS:
+        return layer.quantized_call
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedCall(
+            f"it is quantised to {layer.quantization_mode}, of which kbridge does not know that the "
+            "JVM rounds as Keras does",
+            f"Quantise it to one of {', '.join(_QUANTIZATIONS)}, or export it as it was before.",
+        )
+
+    return refuse
 
 
 def trace_model(

@@ -101,10 +101,11 @@ def test_all_problems_of_a_model_are_told_at_once(tmp_path: Any) -> None:
 def test_jax_layer(tmp_path: Any) -> None:
     import jax.numpy as jnp
 
-    model = _model(
-        keras.layers.JaxLayer(lambda params, inputs: jnp.dot(inputs, params), np.ones((4, 2)))
+    weights = {"kernel": np.ones((4, 2))}
+    layer = keras.layers.JaxLayer(
+        lambda params, inputs: jnp.dot(inputs, params["kernel"]), params=weights
     )
-    (problem,) = _refusal(model, tmp_path).problems
+    (problem,) = _refusal(_model(layer), tmp_path).problems
     assert problem.class_name == "JaxLayer"
     assert "a JAX function" in problem.reason
 

@@ -5,6 +5,7 @@ import io.kbridge.plan.OpMappings;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.Step;
 import java.util.Arrays;
+import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -30,13 +31,15 @@ public final class Convolutions implements OpMappings {
   private static Step conv(OpContext context) {
     Kernel kernel = new Kernel(context);
     Spatial spatial = Spatial.of(context);
-    INDArray x = context.input(0);
-    INDArray w = context.input(1);
+    DataType type = Kernel.precise(context.input(0).dataType());
+    INDArray x = kernel.input(0, type);
+    INDArray w = kernel.input(1, type);
     int n = spatial.axes();
     long[] strides = spatial.perAxis(context, "strides");
     long[] dilation = spatial.perAxis(context, "dilation_rate");
     long filters = w.size(n + 1);
-    INDArray z = context.allocate(0, spatial.shape(filters, spatial.outputSizes(w.shape(), strides, dilation)));
+    INDArray output = context.allocate(0, spatial.shape(filters, spatial.outputSizes(w.shape(), strides, dilation)));
+    INDArray z = kernel.computed(output, type);
     long groups = spatial.channels() / w.size(n);
     if (groups * w.size(n) != spatial.channels() || filters % groups != 0) {
       throw kernel.unsupported(
@@ -44,7 +47,7 @@ public final class Convolutions implements OpMappings {
           Arrays.toString(x.shape()) + " and kernel " + Arrays.toString(w.shape()));
     }
     if (groups == 1) {
-      return convolve(kernel, spatial, x, w, z, strides, dilation).step();
+      return convolve(kernel, spatial, x, w, z, strides, dilation).round(z, output).step();
     }
     int axis = spatial.channelAxis();
     for (int g = 0; g < groups; g++) {
@@ -54,7 +57,7 @@ public final class Convolutions implements OpMappings {
       convolve(kernel, spatial, xg, wg, zg, strides, dilation);
       kernel.copy(zg, Views.range(z, axis, g * (filters / groups), filters / groups));
     }
-    return kernel.step();
+    return kernel.round(z, output).step();
   }
 
   private static Kernel convolve(
@@ -79,29 +82,33 @@ public final class Convolutions implements OpMappings {
   private static Step depthwiseConv(OpContext context) {
     Kernel kernel = new Kernel(context);
     Spatial spatial = twoAxesAtMost(context);
-    INDArray w = context.input(1);
+    DataType type = Kernel.precise(context.input(0).dataType());
+    INDArray w = kernel.input(1, type);
     long[] strides = spatial.perAxis(context, "strides");
     long[] dilation = spatial.perAxis(context, "dilation_rate");
     long[] sizes = spatial.outputSizes(w.shape(), strides, dilation);
-    INDArray z = context.allocate(0, spatial.shape(depthwiseChannels(spatial, w), sizes));
-    return depthwise(kernel, spatial, context.input(0), w, z, strides, dilation).step();
+    INDArray output = context.allocate(0, spatial.shape(depthwiseChannels(spatial, w), sizes));
+    INDArray z = kernel.computed(output, type);
+    return depthwise(kernel, spatial, kernel.input(0, type), w, z, strides, dilation).round(z, output).step();
   }
 
   /** {@code SeparableConv}: a depthwise convolution into scratch, then a convolution with a window of 1. */
   private static Step separableConv(OpContext context) {
     Kernel kernel = new Kernel(context);
     Spatial spatial = twoAxesAtMost(context);
-    INDArray x = context.input(0);
-    INDArray w = context.input(1);
-    INDArray pointwise = context.input(2);
+    DataType type = Kernel.precise(context.input(0).dataType());
+    INDArray x = kernel.input(0, type);
+    INDArray w = kernel.input(1, type);
+    INDArray pointwise = kernel.input(2, type);
     long[] strides = spatial.perAxis(context, "strides");
     long[] dilation = spatial.perAxis(context, "dilation_rate");
     long[] sizes = spatial.outputSizes(w.shape(), strides, dilation);
     INDArray middle = spatial.scratch(kernel, x.dataType(), depthwiseChannels(spatial, w), sizes);
-    INDArray z = context.allocate(0, spatial.shape(pointwise.size(spatial.axes() + 1), sizes));
+    INDArray output = context.allocate(0, spatial.shape(pointwise.size(spatial.axes() + 1), sizes));
+    INDArray z = kernel.computed(output, type);
     depthwise(kernel, spatial, x, w, middle, strides, dilation);
     long[] one = Shapes.ones(spatial.axes());
-    return convolve(kernel, spatial, middle, pointwise, z, one, one).step();
+    return convolve(kernel, spatial, middle, pointwise, z, one, one).round(z, output).step();
   }
 
   private static long depthwiseChannels(Spatial spatial, INDArray w) {
@@ -136,8 +143,9 @@ public final class Convolutions implements OpMappings {
   private static Step convTranspose(OpContext context) {
     Kernel kernel = new Kernel(context);
     Spatial spatial = Spatial.of(context);
-    INDArray x = context.input(0);
-    INDArray w = context.input(1);
+    DataType type = Kernel.precise(context.input(0).dataType());
+    INDArray x = kernel.input(0, type);
+    INDArray w = kernel.input(1, type);
     int n = spatial.axes();
     long[] strides = spatial.perAxis(context, "strides");
     long[] dilation = spatial.perAxis(context, "dilation_rate");
@@ -151,13 +159,14 @@ public final class Convolutions implements OpMappings {
       starts[i] = spatial.same() ? Math.max(0, full[i] - sizes[i]) / 2 : 0;
     }
     long filters = w.size(n);
-    INDArray z = context.allocate(0, spatial.shape(filters, sizes));
+    INDArray output = context.allocate(0, spatial.shape(filters, sizes));
+    INDArray z = kernel.computed(output, type);
     INDArray all = Arrays.equals(full, sizes) ? z : spatial.scratch(kernel, z.dataType(), filters, full);
     deconvolve(kernel, spatial, x, w, all, strides, dilation);
     if (all != z) {
       cut(kernel, spatial, all, z, starts);
     }
-    return kernel.step();
+    return kernel.round(z, output).step();
   }
 
   private static long transposedSize(OpContext context, Spatial spatial, int i, long span, long stride) {

@@ -83,6 +83,39 @@ final class Kernel {
   }
 
   /**
+   * Returns the type to compute sums of products in. Half precision is computed in float32 and rounded once, as Keras's backends
+   * do; ND4J's own half-precision sums lose digits, and its {@code depthwise_conv2d} of bfloat16 reads memory that is not its own.
+   *
+   * @param type the type of the operands
+   * @return float32 for half precision, otherwise the type itself
+   */
+  static DataType precise(DataType type) {
+    return type == DataType.FLOAT16 || type == DataType.BFLOAT16 ? DataType.FLOAT : type;
+  }
+
+  /**
+   * Gives the array to compute an output in.
+   *
+   * @param z the output
+   * @param type the type to compute in
+   * @return the output itself, or a scratch array of the type, to be given to {@link #round}
+   */
+  INDArray computed(INDArray z, DataType type) {
+    return z.dataType() == type ? z : scratch(type, z.shape());
+  }
+
+  /**
+   * Brings what was computed in another type into the output.
+   *
+   * @param found what {@link #computed} gave
+   * @param z the output
+   * @return this
+   */
+  Kernel round(INDArray found, INDArray z) {
+    return found == z ? this : cast(found, z);
+  }
+
+  /**
    * Makes a scalar that lives as long as the step.
    *
    * @param type its element type

@@ -8,6 +8,7 @@ import io.kbridge.plan.Step;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -45,22 +46,34 @@ public final class Products implements OpMappings {
     long[] batch = Shapes.broadcast(Arrays.copyOf(x.shape(), x.rank() - 2), Arrays.copyOf(y.shape(), y.rank() - 2));
     long[] tail = a.rank() == 1 ? new long[0] : new long[] {rows};
     tail = b.rank() == 1 ? tail : Shapes.concat(tail, new long[] {columns});
-    INDArray z = context.allocate(0, Shapes.concat(batch, tail));
-    x = k.as(x, z.dataType());
-    y = k.as(y, z.dataType());
+    INDArray output = context.allocate(0, Shapes.concat(batch, tail));
+    DataType type = computing(context, output);
+    INDArray z = k.computed(output, type);
+    x = k.as(x, type);
+    y = k.as(y, type);
     long inner = x.size(x.rank() - 1);
     if (Shapes.size(y.shape()) == inner * columns) {
       // One matrix on the right: all rows of the left are rows of one matrix.
       long all = Shapes.size(batch) * rows;
       INDArray left = Shapes.size(x.shape()) == all * inner ? x : batched(k, x, batch, rows, inner);
       Contraction.matmul(k, cube(left, 1, all, inner), cube(y, 1, inner, columns), cube(z, 1, all, columns));
-      return k.step();
+      return k.round(z, output).step();
     }
     long count = Shapes.size(batch);
     INDArray left = batched(k, x, batch, rows, inner);
     INDArray right = batched(k, y, batch, inner, columns);
     Contraction.matmul(k, cube(left, count, rows, inner), cube(right, count, inner, columns), cube(z, count, rows, columns));
-    return k.step();
+    return k.round(z, output).step();
+  }
+
+  /** Bytes are multiplied as float64, which holds their sums exactly; see {@link Kernel#precise} for the others. */
+  private static DataType computing(OpContext context, INDArray z) {
+    for (int i = 0; i < context.inputCount(); i++) {
+      if (context.input(i).dataType() != DataType.INT8) {
+        return Kernel.precise(z.dataType());
+      }
+    }
+    return DataType.DOUBLE;
   }
 
   private static INDArray batched(Kernel k, INDArray x, long[] batch, long rows, long columns) {
@@ -195,15 +208,17 @@ public final class Products implements OpMappings {
     for (int i = 0; i < shape.length; i++) {
       shape[i] = sizes[out.charAt(i)];
     }
-    INDArray z = context.allocate(0, shape);
+    INDArray output = context.allocate(0, shape);
+    DataType type = computing(context, output);
+    INDArray z = k.computed(output, type);
     Contraction.Labelled product = null;
     for (int i = 0; i < labels.size(); i++) {
-      Contraction.Labelled next = diagonal(k.input(i, z.dataType()), labels.get(i), sizes);
+      Contraction.Labelled next = diagonal(k.input(i, type), labels.get(i), sizes);
       String needed = out + String.join("", labels.subList(i + 1, labels.size()));
       product = product == null ? next : Contraction.multiply(k, product, next, both(product.labels(), next.labels(), needed));
     }
     Contraction.store(k, Contraction.sumOut(k, product, out), out, z);
-    return k.step();
+    return k.round(z, output).step();
   }
 
   /** The labels of two operands that are needed later. */
