@@ -12,12 +12,23 @@ public final class CompiledBody {
   private final StepList each;
   private final List<INDArray> outputs;
   private final boolean[] read;
+  private final long bytes;
 
-  CompiledBody(StepList once, StepList each, List<INDArray> outputs, boolean[] read) {
+  CompiledBody(StepList once, StepList each, List<INDArray> outputs, boolean[] read, long bytes) {
     this.once = once;
     this.each = each;
     this.outputs = outputs;
     this.read = read;
+    this.bytes = bytes;
+  }
+
+  /**
+   * Returns how much memory the body computes in.
+   *
+   * @return bytes, without what it is bound to
+   */
+  public long bytes() {
+    return bytes;
   }
 
   /** Computes what depends on the graph around the body alone. To be called once, before the first {@link #run}, whenever the node runs. */

@@ -140,6 +140,11 @@ final class GraphCompiler {
     return new StepList[] {once.build(), each.build()};
   }
 
+  /** Returns how much memory the graph's values and temporaries take. */
+  long bytes() {
+    return arena.bytes();
+  }
+
   /** Gives back all memory of a body; what is compiled from then on may use it. */
   void release() {
     new ArrayList<>(held).forEach(this::release);

@@ -211,7 +211,7 @@ final class NodeContext implements OpContext {
         loop ? compiler.compileParts(names) : new StepList[] {StepList.EMPTY, compiler.compile()};
     List<INDArray> results = new ArrayList<>();
     body.outputs().forEach(name -> results.add(compiler.value(name).array()));
-    return new CompiledBody(steps[0], steps[1], results, read);
+    return new CompiledBody(steps[0], steps[1], results, read, compiler.bytes());
   }
 
   /** Lets a body see memory of this node as one of its inputs. */

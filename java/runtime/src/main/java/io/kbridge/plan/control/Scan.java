@@ -15,6 +15,7 @@ final class Scan implements Step {
   private final LoopStates states;
   private final Slices[] slices;
   private final Slices[] answers;
+  private final Runnable loop = this::loop;
 
   private Scan(OpContext context, int sequences, int count) {
     int axis = context.attrs().getInt("axis");
@@ -59,6 +60,10 @@ final class Scan implements Step {
 
   @Override
   public void run() {
+    OneThread.run(body, loop);
+  }
+
+  private void loop() {
     states.start();
     if (length > 0) {
       body.prepare();

@@ -26,7 +26,7 @@ final class While {
     ControlFlow.require(
         context, goOn.dataType() == DataType.BOOL && goOn.length() == 1, "a condition that is one bool", goOn.shapeInfoToString());
     states.bind(body, 0, false);
-    return () -> {
+    Runnable loop = () -> {
       states.start();
       condition.prepare();
       body.prepare();
@@ -35,5 +35,6 @@ final class While {
         states.advance();
       }
     };
+    return () -> OneThread.run(body, loop);
   }
 }
