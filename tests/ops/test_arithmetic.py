@@ -136,6 +136,19 @@ CASES += [
         Case(name, op(name), (integers(3, 4, low=0, high=9), integers(3, 4, low=0, high=17)))
         for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
     ],
+    *[
+        Case(
+            f"{name} {dtype}",
+            op(name),
+            (
+                integers(3, 4, dtype=dtype, low=low, high=90),
+                integers(4, dtype=dtype, low=0, high=6),
+            ),
+            dynamic=False,
+        )
+        for name in ("bitwise_left_shift", "bitwise_right_shift", "left_shift", "right_shift")
+        for dtype, low in (("int8", -90), ("uint8", 0), ("int32", -90))
+    ],
 ]
 WHERE = {
     "same": ((3, 4), (3, 4), (3, 4)),

@@ -50,6 +50,28 @@ public final class Arithmetic implements OpMappings {
     registry.op("BitwiseAnd", unlessBool("bitwise_and", "boolean_and"));
     registry.op("BitwiseOr", unlessBool("bitwise_or", "boolean_or"));
     registry.op("BitwiseXor", unlessBool("bitwise_xor", "boolean_xor"));
+    registry.op("BitwiseLeftShift", pairs((k, x, y, z) -> shift(k, x, y, z, true)));
+    registry.op("BitwiseRightShift", pairs((k, x, y, z) -> shift(k, x, y, z, false)));
+  }
+
+  /** Shifts with the sign, one by one as longs: ND4J's {@code shift_bits} knows no broadcasting. */
+  private static void shift(Kernel k, INDArray x, INDArray y, INDArray z, boolean left) {
+    INDArray numbers = k.scratch(DataType.INT64, z.shape());
+    INDArray counts = k.scratch(DataType.INT64, z.shape());
+    k.broadcast(k.as(x, DataType.INT64), numbers).broadcast(k.as(y, DataType.INT64), counts);
+    int spare = 64 - 8 * z.dataType().width();
+    boolean signed = z.dataType().isSigned();
+    k.then(
+            () -> {
+              for (long i = 0; i < numbers.length(); i++) {
+                long count = counts.data().getLong(i);
+                long value = numbers.data().getLong(i);
+                // What leaves the type's own bits on the left is lost.
+                long moved = left ? value << count << spare : value >> count << spare;
+                numbers.data().put(i, signed ? moved >> spare : moved >>> spare);
+              }
+            })
+        .cast(numbers, z);
   }
 
   /** An op whose output is what its inputs broadcast to; both are cast to a type first if need be. */
