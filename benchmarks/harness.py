@@ -67,7 +67,7 @@ class Timing:
     pause_s: float = 0.3
     rounds: int = 6
     warm_s: float = 2.0
-    least_calls: int = 2
+    least_calls: int = 1
 
 
 @dataclass

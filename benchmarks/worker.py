@@ -59,10 +59,8 @@ def _block(call: Any, seconds: float, least: int) -> list[int]:
     now = time.perf_counter_ns
     # Threads that went to sleep in the pause wake up here; that is not counted.
     woken = now()
-    while True:
+    while now() - woken < _WAKE_NS:
         call()
-        if now() - woken >= _WAKE_NS:
-            break
     times = []
     end = now() + int(seconds * 1e9)
     before = now()

@@ -15,9 +15,9 @@ from benchmarks.harness import Cell, EngineSpec, measure, run_module
 NAME = "bridge"
 
 ENGINES = (
-    EngineSpec("kbridge predict_on_batch", "kbridge", "nd4j", "bundle", ours=True),
-    EngineSpec("the same call", "java:HostEngine", "nd4j", "bundle", ours=True, language="Java"),
-    EngineSpec("KBridgeModel.predict", "java:KBridgeEngine", "nd4j", "bundle", True, "Java"),
+    EngineSpec("kbridge predict_on_batch", "kbridge", "auto", "bundle", ours=True),
+    EngineSpec("the same call", "java:HostEngine", "auto", "bundle", ours=True, language="Java"),
+    EngineSpec("KBridgeModel.predict", "java:KBridgeEngine", "auto", "bundle", True, "Java"),
     EngineSpec("NumPy copy, new memory", "numpy", "new", "bundle"),
     EngineSpec("NumPy copy, kept memory", "numpy", "kept", "bundle"),
 )

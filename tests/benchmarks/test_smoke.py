@@ -29,8 +29,8 @@ def test_quick_run_times_every_engine_and_writes_the_report(tmp_path: Path) -> N
         ("inference", "tensorflow", "function"),
         ("inference", "tensorflow", "predict_on_batch"),
         ("inference", "onnxruntime", "-"),
-        ("bridge", "kbridge", "nd4j"),
-        ("bridge", "java:HostEngine", "nd4j"),
+        ("bridge", "kbridge", "auto"),
+        ("bridge", "java:HostEngine", "auto"),
         ("bridge", "numpy", "new"),
     }
     for cell in cells:

@@ -16,6 +16,9 @@ import java.util.Arrays;
 public final class Worker {
   private static final String MARK = "@@ ";
   private static final double WAKE_NS = 20e6;
+  private static final double LONG_NS = 500e6;
+
+  private static long lastNs;
 
   private Worker() {}
 
@@ -62,7 +65,8 @@ public final class Worker {
       case "output":
         long start = System.nanoTime();
         engine.call();
-        double seconds = (System.nanoTime() - start) / 1e9;
+        lastNs = System.nanoTime() - start;
+        double seconds = lastNs / 1e9;
         Engine.Answer answer = engine.answer();
         write(Paths.get(command[1]), answer.data);
         return "{\"shape\": " + Arrays.toString(answer.shape) + ", \"first_s\": " + seconds + "}";
@@ -74,11 +78,11 @@ public final class Worker {
   }
 
   private static String block(Engine engine, double seconds, int least) throws Exception {
-    // Threads that went to sleep in the pause wake up here; that is not counted.
+    // Threads that went to sleep in the pause wake up here; that is not counted. Beside a long call it is nothing.
     long woken = System.nanoTime();
-    do {
+    while (lastNs < LONG_NS && System.nanoTime() - woken < WAKE_NS) {
       engine.call();
-    } while (System.nanoTime() - woken < WAKE_NS);
+    }
     long[] times = new long[1024];
     int count = 0;
     long end = System.nanoTime() + (long) (seconds * 1e9);
@@ -89,7 +93,8 @@ public final class Worker {
       if (count == times.length) {
         times = Arrays.copyOf(times, 2 * count);
       }
-      times[count++] = after - before;
+      lastNs = after - before;
+      times[count++] = lastNs;
       before = System.nanoTime();
     }
     return Arrays.toString(Arrays.copyOf(times, count));
