@@ -118,7 +118,10 @@ def _folder(path: Path) -> str:
         what, way = "an unpacked Keras archive", "zip its contents to a .keras file"
     else:
         way = "give the path of the model file inside"
-    return f"Expected a Keras model file (.keras, .h5, .hdf5). Received: '{path}', {what}. To do: {way}."
+    return (
+        f"Expected a Keras model file (.keras, .h5, .hdf5). Received: '{path}', {what}. "
+        f"To do: {way}."
+    )
 
 
 def _is_keras_zip(stream: IO[bytes]) -> bool:

@@ -1,7 +1,7 @@
 """Files written by genuine Keras 1.0, 1.2, 2.0, 2.2 and 2.3 on Theano, in both image orderings.
 
-``old_keras/write_old_keras.py`` made them and stored what the old Keras answered; nothing of kbridge
-took part in it.
+``old_keras/write_old_keras.py`` made them and stored what the old Keras answered; nothing of
+kbridge took part in it.
 """
 
 from __future__ import annotations

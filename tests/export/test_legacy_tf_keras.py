@@ -1,4 +1,4 @@
-"""HDF5 files and archives of the real Keras 2 (tf_keras): the Keras 3 model gives the same answers."""
+"""Files and archives of the real Keras 2 (tf_keras): the Keras 3 model answers the same."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as k2
-from tf_keras import layers as L  # noqa: N812
+from tf_keras import layers as L
 
 LAYERS: dict[str, Callable[[], Any]] = {}
 GRAPHS: dict[str, Callable[[], Any]] = {}
@@ -23,7 +23,11 @@ def graph(function: Callable[[], Any]) -> Callable[[], Any]:
     return function
 
 
-for act in "relu elu selu softplus softsign tanh sigmoid hard_sigmoid exponential linear softmax swish gelu mish leaky_relu ".split():
+_ACTIVATIONS = (
+    "relu elu selu softplus softsign tanh sigmoid hard_sigmoid exponential linear softmax swish "
+    "gelu mish leaky_relu"
+)
+for act in _ACTIVATIONS.split():
     add("act_" + act, (5,), lambda act=act: L.Dense(4, activation=act))
 add("conv2d", (9, 8, 3), lambda: L.Conv2D(4, 3, strides=2, padding="same", activation="relu"))
 add("conv2d_dil", (9, 8, 3), lambda: L.Conv2D(4, 3, dilation_rate=2))
@@ -52,7 +56,7 @@ for r, s in ((1, (9, 3)), (2, (9, 8, 3)), (3, (6, 7, 8, 2))):
     add(f"SD{r}", s, lambda r=r: getattr(L, f"SpatialDropout{r}D")(0.3))
 add("UpBil", (4, 5, 3), lambda: L.UpSampling2D(2, interpolation="bilinear"))
 add("UpBic", (4, 5, 3), lambda: L.UpSampling2D(2, interpolation="bicubic"))
-for n, l in {
+for n, make in {
     "LeakyReLU": lambda: L.LeakyReLU(0.2),
     "ELU": lambda: L.ELU(0.7),
     "PReLU": lambda: L.PReLU(shared_axes=[1]),
@@ -73,7 +77,7 @@ for n, l in {
     "Act": lambda: L.Activation("hard_sigmoid"),
     "Einsum": lambda: L.EinsumDense("abc,cd->abd", output_shape=(None, 7), bias_axes="d"),
 }.items():
-    add(n, (4, 3), l)
+    add(n, (4, 3), make)
 add("RepeatVector", (4,), lambda: L.RepeatVector(3))
 add("Resizing", (8, 9, 3), lambda: L.Resizing(4, 5))
 add("CenterCrop", (8, 9, 3), lambda: L.CenterCrop(4, 5))
@@ -235,7 +239,7 @@ def tfops():
     m = tf.split(a, 3, axis=-1)
     k = tf.split(a, [1, 5], axis=-1)
     g = tf.gather(a, [0, 2], axis=1)
-    l = tf.pad(a, [[0, 0], [1, 1], [0, 0]])
+    padded = tf.pad(a, [[0, 0], [1, 1], [0, 0]])
     f = tf.tile(a, [1, 2, 1])
     h = tf.where(a > 0.5, a, b)
     c = -a
@@ -244,7 +248,7 @@ def tfops():
     j = 2.0**a
     oh = tf.one_hot(tf.argmax(a, axis=-1), 6)
     return k2.Model(
-        [a, b], [x, y, w, v, t, s, r, q, p, o, n, m[1], k[1], g, l, f, h, c, d, i, j, oh]
+        [a, b], [x, y, w, v, t, s, r, q, p, o, n, m[1], k[1], g, padded, f, h, c, d, i, j, oh]
     )
 
 

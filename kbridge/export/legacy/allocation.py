@@ -1,7 +1,8 @@
-"""Builds models without allocating their variables, so that a file cannot ask for what it does not hold.
+"""Builds models without allocating their variables: a file cannot ask for what it does not hold.
 
 Keras leaves variables unallocated inside a `StatelessScope` that is told so. Shapes are known
-then, stored arrays can be checked against them, and each variable is allocated once, from its array.
+then, stored arrays can be checked against them, and each variable is allocated once, from its
+array.
 NB: deferred variables are internals of Keras; everything that touches them is in this module.
 """
 
@@ -47,7 +48,7 @@ def check_claim(model: Any, stored_bytes: int) -> None:
         BundleFormatError: If it asks for more.
     """
     claimed = sum(_bytes(variable) for variable in model.variables)
-    # NB: a file may hold float16 where the model computes in float32, and never less than an eighth.
+    # NB: a file may hold float16 where this counts float32, or 8-bit weights; never less.
     if claimed > 8 * stored_bytes + _SLACK:
         discard()
         raise BundleFormatError(

@@ -78,15 +78,16 @@ def _check_claim(
             )
     except (ValueError, TypeError, KeyError) as error:
         raise BundleFormatError(
-            f"Expected a config that Keras {keras.__version__} can build. Received: one of which it "
-            f"says: {error}"
+            f"Expected a config that Keras {keras.__version__} can build. Received: one of which "
+            f"it says: {error}"
         ) from error
     if isinstance(model, keras.Model):
         allocation.check_claim(model, stored)
     allocation.discard()
     if not isinstance(model, keras.Model):
         raise BundleFormatError(
-            f"Expected a saved model. Received: a saved {type(model).__name__}. Save the whole model."
+            f"Expected a saved model. Received: a saved {type(model).__name__}. Save "
+            "the whole model."
         )
 
 

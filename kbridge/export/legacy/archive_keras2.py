@@ -21,6 +21,7 @@ from kbridge.export.legacy.channels_first import repair_biases
 from kbridge.export.legacy.context import Context
 from kbridge.export.legacy.graph import CONTAINERS, Built, build_model
 from kbridge.export.legacy.json_guard import check_strings
+from kbridge.export.legacy.optimizers import UNNAMED
 from kbridge.export.legacy.training import restore_training
 from kbridge.export.legacy.weights import set_arrays, slots_of
 from kbridge.export.sources import Source
@@ -71,8 +72,7 @@ def open_keras2_archive(
     repair_biases(built.layer, context)
     training = config.get("compile_config")
     if training:
-        # NB: the state's order is that of 2.11 and later, which its HDF5 files show by these names.
-        names = ["iteration", "learning_rate"] + [""] * len(state)
+        names = ["", UNNAMED]
         restore_training(built, _as_training_config(training), (names, state), context)
     return Source(
         built.layer,

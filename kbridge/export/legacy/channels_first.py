@@ -28,13 +28,12 @@ def repair_biases(model: keras.Model, context: Context) -> None:
     for layer in model._flatten_layers(include_self=False):
         if _is_affected(layer):
             layer.call = _call_with_bias_first(layer)
-            context.note("biases of channels-first convolutions are added around a fault of Keras")
-        elif isinstance(layer, _RECURRENT) and layer.cell.data_format == "channels_first":
-            if layer.output.shape[-1] == layer.cell.filters:
-                context.note(
-                    f"{layer.name}: Keras adds its biases along the wrong axis under TensorFlow, so "
-                    "native predictions are wrong; use KERAS_BACKEND=jax or torch"
-                )
+            context.note("channels-first biases are added around a fault of Keras on TensorFlow")
+        elif isinstance(layer, _RECURRENT) and _is_ambiguous(layer):
+            context.note(
+                f"{layer.name}: Keras adds its biases along the wrong axis under TensorFlow, so "
+                "native predictions are wrong; use KERAS_BACKEND=jax or torch"
+            )
 
 
 _CONVOLUTIONS = tuple(
@@ -53,6 +52,11 @@ def _is_affected(layer: Any) -> bool:
         and layer.data_format == "channels_first"
         and layer.use_bias
     )
+
+
+def _is_ambiguous(layer: Any) -> bool:
+    first = layer.cell.data_format == "channels_first"
+    return first and layer.output.shape[-1] == layer.cell.filters
 
 
 def _call_with_bias_first(layer: Any) -> Any:

@@ -66,8 +66,8 @@ class Context:
             raise ExportError(
                 "Expected a file that tells which backend wrote it, because Theano stores "
                 "convolution kernels flipped and other backends do not. "
-                f"Received: a Keras {self.version or self.major} file that does not say it, with the "
-                f"convolution '{self.where()}'. "
+                f"Received: a Keras {self.version or self.major} file that does not say it, with "
+                f"the convolution '{self.where()}'. "
                 "Open it with kbridge.export.sources.open_source(path, backend='theano') or "
                 "backend='tensorflow', and export the `.model` of what that returns."
             )

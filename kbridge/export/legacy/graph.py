@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+from keras.src.saving import serialization_lib
 
 # NB: imported for their registrations.
 from kbridge.export.legacy import (  # noqa: F401
@@ -24,6 +25,7 @@ from kbridge.export.legacy import (  # noqa: F401
     layers_tfops,
 )
 from kbridge.export.legacy.context import Context
+from kbridge.export.legacy.json_guard import operation_class
 from kbridge.export.legacy.objects import convert_values, dtype_from, plain
 from kbridge.export.legacy.registry import Config, Converted, Refused, layer_converter
 from kbridge.export.legacy.wiring import wire
@@ -163,7 +165,7 @@ def translate(class_name: str, config: Config, context: Context) -> Converted:
 def _leaf(name: str, class_name: str, config: Config, context: Context) -> Built:
     stored_class = class_name
     if context.major >= 3:
-        return _keras3_leaf(name, class_name, config)
+        return _keras3_leaf(name, class_name, config, context)
     kept = {key: value for key, value in config.items() if key not in _INPUT_KEYS}
     if class_name == "InputLayer":
         kept["batch_input_shape"] = config.get("batch_input_shape", config.get("batch_shape"))
@@ -185,13 +187,14 @@ def _leaf(name: str, class_name: str, config: Config, context: Context) -> Built
     )
 
 
-def _keras3_leaf(name: str, class_name: str, config: Config) -> Built:
+def _keras3_leaf(name: str, class_name: str, config: Config, context: Context) -> Built:
     cls = getattr(keras.layers, class_name, None)
     if inspect.isclass(cls) and issubclass(cls, keras.layers.Layer):
-        return Built(name, class_name, config, cls.from_config(dict(config)))
+        with serialization_lib.SafeModeScope(not context.allow_lambda):
+            return Built(name, class_name, config, cls.from_config(dict(config)))
     raise Refused(
         f"'{class_name}' is not a layer of Keras",
-        f"pass custom_objects={{'{class_name}': ...}}, or save the model as .keras, which says more",
+        f"pass custom_objects={{'{class_name}': ...}}, or save the model as .keras",
     )
 
 
@@ -393,14 +396,3 @@ def _operation(entry: Config) -> Any:
         return None
     config = {k: plain(v) for k, v in entry["config"].items()}
     return cls(**config)
-
-
-def operation_class(name: str) -> type | None:
-    """Returns the Keras operation class of a name, from modules of `keras.ops` alone."""
-    from keras.src import ops as source
-
-    for module_name in ("numpy", "nn", "core", "math", "linalg", "image"):
-        found = vars(getattr(source, module_name)).get(name)
-        if inspect.isclass(found) and issubclass(found, keras.Operation):
-            return found
-    return None

@@ -14,7 +14,7 @@ from kbridge.export.legacy.channels_first import repair_biases
 from kbridge.export.legacy.context import Context
 from kbridge.export.legacy.graph import CONTAINERS, Built, build_model
 from kbridge.export.legacy.hdf5_guard import check_hdf5
-from kbridge.export.legacy.json_guard import check_strings, decode_json
+from kbridge.export.legacy.json_guard import check_config, check_strings, decode_json
 from kbridge.export.legacy.training import restore_training
 from kbridge.export.legacy.weights import assign, note_flips, slots_of
 from kbridge.export.sources import Source
@@ -48,7 +48,11 @@ def open_hdf5(
 
 
 def _open(file: h5py.File, config: dict, stored: int, context: Context) -> Source:
-    context.problems += check_strings(config)
+    if context.major >= 3:
+        check_config(config, context.custom_objects, context.allow_lambda)
+    else:
+        # NB: classes of Keras 1 and 2 are looked up in the registry of converters alone.
+        context.problems += check_strings(config)
     with allocation.unallocated():
         built = build_model(config, context)
         if context.problems or built.layer is None:
@@ -56,8 +60,8 @@ def _open(file: h5py.File, config: dict, stored: int, context: Context) -> Sourc
     if not built.layer.built:
         allocation.discard()
         raise ExportError(
-            f"Expected a model with a known input shape. Received: '{built.layer.name}', saved before "
-            "it was built. Build it with model.build(input_shape), train or set its weights, save again."
+            f"Expected a model with a known input shape. Received: '{built.layer.name}', saved "
+            "before it was built. Build it, train or set its weights, and save it again."
         )
     allocation.check_claim(built.layer, stored)
     _load_weights(file, built, context)
@@ -94,9 +98,9 @@ def _json_attribute(file: h5py.File, name: str) -> Any:
 
 def _model_config(file: h5py.File) -> dict:
     config = _json_attribute(file, "model_config")
-    if isinstance(config, dict) and "class_name" in config and "config" in config:
-        if isinstance(file.get("model_weights"), h5py.Group):
-            return config
+    named = isinstance(config, dict) and "class_name" in config and "config" in config
+    if named and isinstance(file.get("model_weights"), h5py.Group):
+        return config
     if "layer_names" in file.attrs or "layers" in file or "_layer_checkpoint_dependencies" in file:
         raise BundleFormatError(
             "Expected an HDF5 file with a model and its weights. Received: one with weights alone. "
@@ -214,7 +218,7 @@ def _count(built: Built, context: Context) -> int:
 
 
 def _stored_layers(built: Built) -> Iterator[Built]:
-    """Yields the layers that have a group; those inside branches of a Keras 1 Merge had their own."""
+    """Yields the layers that have a group; in branches of a Keras 1 Merge each layer has one."""
     for index, child in enumerate(built.children):
         if index < built.branches and child.class_name in CONTAINERS:
             yield from _stored_layers(child)

@@ -208,7 +208,7 @@ class _Check:
             self.refuse(
                 path,
                 name,
-                f"'{module}.{name}' (registered as {registered!r}) is not one of Keras's own classes",
+                f"'{module}.{name}' (registered as {registered!r}) is not one of Keras's classes",
                 f"pass custom_objects={{'{registered or name}': ...}} with the class",
             )
 
@@ -222,7 +222,7 @@ class _Check:
             self.refuse(
                 path,
                 f"function {name}",
-                f"'{module}.{name}' is not one of Keras's own functions",
+                f"'{module}.{name}' is not one of Keras's functions",
                 f"pass custom_objects={{'{name}': ...}} with the function",
             )
 
@@ -240,6 +240,8 @@ def is_known_class(module: Any, name: str) -> bool:
         return True
     if (module, name) in _public_classes():
         return True
+    if module is None:  # NB: HDF5 files of Keras 3 name layers and operations without a module
+        return name in _MODELS or name in _public_names() or operation_class(name) is not None
     if not isinstance(module, str) or not module.startswith("keras.src."):
         return False
     # NB: looked up among modules that are loaded already; nothing is imported for a file.
@@ -262,6 +264,20 @@ def _public_classes() -> frozenset:
                 pairs.add((module, name))
     pairs |= {("keras", name) for name in ("DTypePolicy", "Variable") if name == "DTypePolicy"}
     return frozenset(pairs)
+
+
+@lru_cache(maxsize=1)
+def _public_names() -> frozenset:
+    return frozenset(name for _, name in _public_classes())
+
+
+def operation_class(name: str) -> type | None:
+    """Returns the Keras operation class of a name, from modules of `keras.ops` alone."""
+    for module_name in ("numpy", "nn", "core", "math", "linalg", "image"):
+        found = vars(sys.modules[f"keras.src.ops.{module_name}"]).get(name)
+        if inspect.isclass(found) and issubclass(found, keras.Operation):
+            return found
+    return None
 
 
 @lru_cache(maxsize=1)

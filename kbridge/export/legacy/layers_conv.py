@@ -47,8 +47,8 @@ def _theano_same(class_name: str, config: Config, context: Context) -> Converted
         return Converted(class_name, config)
     if len(context.path) > 1 and context.class_path[-2] in ("TimeDistributed", "Bidirectional"):
         raise Refused(
-            "Theano's 'same' padding of this convolution needs a layer in front of it, which has no "
-            f"place inside {context.class_path[-2]}",
+            "Theano's 'same' padding of this convolution needs a layer in front of it, which has "
+            f"no place inside {context.class_path[-2]}",
             "use an odd kernel with stride 1 or padding 'valid', and save again",
         )
     pads = [(e // 2, (e - 1) // 2) for e in extents]
@@ -104,7 +104,7 @@ def _refuse_theano_depthwise_same(config: Config, context: Context, rank: int) -
     steps = _spatial(config.get("strides", 1), rank)
     if any(k % 2 == 0 for k in sizes) or any(s != 1 for s in steps):
         raise Refused(
-            "a depthwise convolution with padding 'same' was padded by Theano in a way that Keras 3 "
-            "cannot say",
+            "a depthwise convolution with padding 'same' was padded by Theano in a way that Keras "
+            "3 cannot say",
             "use padding 'valid' or an odd kernel with stride 1, and save again",
         )

@@ -209,7 +209,7 @@ def deconvolution(config: Config, context: Context) -> Converted:
     shape = config.get("output_shape")
     config = _square(drop(config, "output_shape"), context, ("nb_row", "nb_col"))
     context.note(
-        f"{context.where()}: the stored output_shape {shape} is computed by Keras 3 from the padding"
+        f"{context.where()}: the stored output_shape {shape} is left to Keras 3 to compute"
     )
     return Converted("Conv2DTranspose", config)
 

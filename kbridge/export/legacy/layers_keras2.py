@@ -1,10 +1,11 @@
-"""Converters of Keras 2 layer configs, but for convolutions, recurrent layers and TensorFlow ops."""
+"""Converters of Keras 2 layers, but for convolutions, recurrent layers and TensorFlow ops."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+from keras.src.saving import serialization_lib
 
 from kbridge.export.legacy.context import Context
 from kbridge.export.legacy.objects import plain
@@ -46,8 +47,7 @@ for _name in ("Max", "Average"):
         same(f"Global{_name}Pooling{_rank}")
 
 _RANDOM = (
-    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast "
-    "RandomBrightness"
+    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomBrightness"
 ).split()
 
 
@@ -85,8 +85,8 @@ def refuse_theano_same_pooling(config: Config) -> None:
         all(k in (1, 3) for k in sizes) and all(s == 1 for s in steps)
     ):
         raise Refused(
-            f"pooling with padding 'same', pool_size {sizes} and strides {steps} was padded by Theano "
-            "in a way that Keras 3 cannot say",
+            f"pooling with padding 'same', pool_size {sizes} and strides {steps} was padded by "
+            "Theano in a way that Keras 3 cannot say",
             "replace the padding by ZeroPadding or use padding 'valid' and save again",
         )
 
@@ -152,7 +152,7 @@ def thresholded_relu(config: Config, context: Context) -> Converted:
     "SyncBatchNormalization",
 )
 def batch_normalization(config: Config, context: Context) -> Converted:
-    """The axis may be a list of one; fused kernels and virtual batches are no concern of the model."""
+    """The axis may be a list of one; fused kernels are no concern of the model."""
     axis = plain(config.get("axis", -1))
     if isinstance(axis, (list, tuple)):
         if len(axis) != 1:
@@ -168,7 +168,7 @@ def batch_normalization(config: Config, context: Context) -> Converted:
     config = drop(config, "fused", "virtual_batch_size", "adjustment")
     if config.get("renorm"):
         raise Refused(
-            "BatchNormalization with renorm=True stores renormalisation statistics in its own order",
+            "BatchNormalization with renorm=True stores its statistics in an order of its own",
             "set renorm=False: predictions stay the same",
         )
     config = drop(config, "renorm", "renorm_clipping", "renorm_momentum")
@@ -208,8 +208,8 @@ def upsampling_2d(config: Config, context: Context) -> Converted:
     version = context.version or ""
     if config.get("interpolation") == "bilinear" and version.startswith(("2.2", "2.3")):
         context.note(
-            f"{context.where()}: bilinear UpSampling2D has half-pixel centres in Keras 3; a file of "
-            f"Keras {version} run under TensorFlow 1 had none"
+            f"{context.where()}: bilinear UpSampling2D has half-pixel centres in Keras 3; a file "
+            f"of Keras {version} run under TensorFlow 1 had none"
         )
     return Converted("UpSampling2D", config)
 
@@ -260,7 +260,7 @@ def lambda_layer(config: Config, context: Context) -> Converted:
     if not context.allow_lambda:
         raise Refused(
             "a Lambda layer holds Python bytecode, which would run when the file is opened",
-            "pass allow_lambda=True if you trust the file, or write a Layer subclass and save again",
+            "pass allow_lambda=True if you trust the file, or write a Layer subclass and save",
         )
     code = (
         function
@@ -274,7 +274,7 @@ def lambda_layer(config: Config, context: Context) -> Converted:
         config, "function_type", "module", "output_shape_type", "output_shape_module", "function"
     )
     context.note(f"{context.where()}: Lambda code was taken from the file, as allowed")
-    with keras.src.saving.serialization_lib.SafeModeScope(False):
+    with serialization_lib.SafeModeScope(False):
         return Converted(layer=keras.layers.Lambda.from_config({**keep, "function": code}))
 
 

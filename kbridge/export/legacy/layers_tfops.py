@@ -1,4 +1,4 @@
-"""TensorFlow operations inside Keras 2 models (`TFOpLambda`, `SlicingOpLambda`, `TensorFlowOpLayer`).
+"""TensorFlow operations inside Keras 2 models (`TFOpLambda`, `SlicingOpLambda`).
 
 Each is a named TensorFlow function with its arguments; here it becomes `keras.ops`.
 """
@@ -17,7 +17,7 @@ _OPS: dict[str, Callable[..., Any]] = {}
 
 
 def tf_op(*symbols: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Registers what a TensorFlow function is in `keras.ops`; its parameters keep TensorFlow's names."""
+    """Registers a TensorFlow function in `keras.ops`, with TensorFlow's parameter names."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for symbol in symbols:
@@ -187,7 +187,7 @@ def _einsum(equation: str, *inputs: Any, **_: Any) -> Any:
     if not inputs:  # NB: tf_keras stores the first argument of this function only
         raise Refused(
             "the file does not hold the operands of tf.einsum, which Keras 2 left out when saving",
-            "use an EinsumDense or Dot layer, or keras.ops.einsum in a current Keras, and save again",
+            "use an EinsumDense or Dot layer, or keras.ops.einsum in a current Keras",
         )
     return ops.einsum(equation, *inputs)
 

@@ -34,10 +34,13 @@ class ThresholdedReLU(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
+        """Applies the threshold."""
         return ops.threshold(inputs, self.theta, 0.0)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """Returns what a copy is made of."""
         return {**super().get_config(), "theta": self.theta}

@@ -14,10 +14,16 @@ from kbridge.errors import BundleFormatError
 from kbridge.export.legacy.context import Context
 from kbridge.export.legacy.graph import Built
 from kbridge.export.legacy.objects import plain
-from kbridge.export.legacy.registry import Config, Refused, converts_object, object_converter
+from kbridge.export.legacy.registry import (
+    Config,
+    Refused,
+    converts_object,
+    object_converter,
+    weight_converter,
+)
 from kbridge.export.legacy.weights import Slot, ordered_variables, slots_of
-from kbridge.export.legacy.registry import weight_converter
 
+UNNAMED = "state without names, in the order of Keras 2.11 and later"
 _IGNORED = ("jit_compile", "is_legacy_optimizer", "name")
 
 
@@ -70,7 +76,8 @@ def _schedule(config: Config) -> Any:
     cls = getattr(keras.optimizers.schedules, name, None)
     if not inspect.isclass(cls):
         raise Refused(f"'{name}' is not one of Keras 3's schedules", "compile the model in Python")
-    return cls(**plain(config["config"]))
+    settings = {k: v for k, v in plain(config["config"]).items() if v is not None}
+    return cls(**settings)
 
 
 def _instance(cls: type, settings: Config) -> Any:
@@ -111,13 +118,14 @@ def adagrad(settings: Config, context: Context) -> Any:
 @converts_object("optimizer", "nadam")
 def nadam(settings: Config, context: Context) -> Any:
     """`schedule_decay` is fixed to 1 in Keras 3; before 2.11 it was 0.004."""
+    context.note("Nadam: Keras 3 counts its momentum product per step, older versions per weight")
     decay = settings.pop("schedule_decay", None)
     if decay is None and "decay" in settings and is_standalone(context) is False:
         decay = settings.pop("decay")  # NB: optimizer_v2 stored schedule_decay under this name
     if decay is not None:
         context.note(
-            f"Nadam: schedule_decay={decay} does not exist in Keras 3, which uses 1: training goes on "
-            "with a slightly other momentum"
+            f"Nadam: schedule_decay={decay} does not exist in Keras 3, which uses 1: training goes "
+            "on with a slightly other momentum"
         )
     return _instance(keras.optimizers.Nadam, _common(settings, context))
 
@@ -266,18 +274,44 @@ def _groups(
             f"expected a multiple of {count} arrays, one per trainable weight, "
             f"received {len(arrays)}"
         )
-    lists = len(arrays) // count
     attrs = _SLOTS[kind]
-    together = _TOGETHER.get(kind, 1) if _alternates(names) else 0
-    for i in range(together):
-        yield attrs[i], arrays[i : together * count : together]
-    for i in range(together, min(lists, len(attrs))):
-        yield attrs[i], arrays[i * count : (i + 1) * count]
+    tokens = _tokens(names[len(names) - len(arrays) :])
+    if tokens:
+        kinds = list(dict.fromkeys(tokens))
+        groups = [[a for a, t in zip(arrays, tokens, strict=True) if t == kind] for kind in kinds]
+    else:
+        together = _TOGETHER.get(kind, 1) if _alternates(names) else 0
+        groups = [arrays[i : together * count : together] for i in range(together)]
+        groups += [arrays[i : i + count] for i in range(together * count, len(arrays), count)]
+    if any(len(group) != count for group in groups):
+        raise BundleFormatError(f"expected {count} arrays of each kind of state")
+    yield from zip(attrs, groups, strict=False)
+
+
+_TOKENS = frozenset(
+    "m v vhat u momentum velocity rms mg accumulator linear accum_grad accum_var average_gradient "
+    "accumulated_grad accumulated_delta_var".split()
+)
+
+
+def _tokens(names: list[str]) -> list[str]:
+    """Returns which kind of state each array is, as TensorFlow's variable names say it.
+
+    Before 2.11 they end with the kind ("Adam/dense/kernel/m:0"), later it is the second part
+    ("Adam/m/dense/kernel:0"). Other names say nothing.
+    """
+    parts = [name.split(":")[0].split("/") for name in names]
+    if any(len(part) < 3 for part in parts):
+        return []
+    for tokens in ([part[-1] for part in parts], [part[1] for part in parts]):
+        if set(tokens) <= _TOKENS:
+            return tokens
+    return []
 
 
 def _alternates(names: list[str]) -> bool:
-    """Whether Keras 2.11 or later wrote the state: it stores a learning rate after the counter."""
-    return len(names) > 1 and "learning_rate" in names[1]
+    """Whether kinds of state alternate: in archives, which have no names for arrays."""
+    return names[1:2] == [UNNAMED]
 
 
 def _pairs(

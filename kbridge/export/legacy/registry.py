@@ -1,7 +1,7 @@
 """Registries of converters: one decorated function per old Keras class.
 
-A layer converter translates a config by one dialect: ``major=1`` gives a Keras 2 config, ``major=2``
-gives a Keras 3 one. A Keras 1 file passes through both.
+A layer converter translates a config by one dialect: ``major=1`` gives a Keras 2 config,
+``major=2`` gives a Keras 3 one. A Keras 1 file passes through both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Converted:
         class_name: The class in the next dialect; for ``major=2`` a Keras 3 layer class.
         config: Its configuration, still with old initializers and the like.
         layer: A ready Keras 3 layer, in place of `class_name` and `config`.
-        apply: A function of the call's tensors and keywords that makes graph nodes, in place of a layer.
+        apply: A function of the call's arguments that makes graph nodes, in place of a layer.
         before: Layers to put in front, for behaviour that became a layer of its own.
         call_kwargs: Keywords that became arguments of the call.
     """

@@ -91,8 +91,8 @@ def assign(built: Built, read: Arrays, context: Context) -> None:
     if len(read) != expected:
         raise BundleFormatError(
             f"Expected {expected} stored weights for layer '{built.name}' ({built.class_name}). "
-            f"Received: {len(read)} with shapes {[a.shape for a in read]}. The file's weights do not "
-            "belong to its configuration."
+            f"Received: {len(read)} with shapes {[a.shape for a in read]}. The file's weights do "
+            "not belong to its configuration."
         )
     free = iter(read[: sum(slot.trainable for slot in slots)])
     fixed = iter(read[sum(slot.trainable for slot in slots) :])
@@ -116,8 +116,8 @@ def set_arrays(slot: Slot, arrays: Arrays) -> None:
     if [a.shape for a in arrays] != wanted:
         raise BundleFormatError(
             f"Expected weights of shapes {wanted} for layer '{slot.layer.name}' "
-            f"({slot.class_name}). Received: {[a.shape for a in arrays]}. The file's weights do not "
-            "belong to its configuration."
+            f"({slot.class_name}). Received: {[a.shape for a in arrays]}. The file's weights do "
+            "not belong to its configuration."
         )
     for variable, array in zip(variables, arrays, strict=True):
         set_value(variable, array)
@@ -203,7 +203,7 @@ def _per_gate(matrix: np.ndarray, gates: int, change: Callable) -> np.ndarray:
 
 
 def _from_cudnn(arrays: Arrays, gates: int) -> Arrays:
-    """cuDNN keeps input kernels in Fortran order and recurrent kernels transposed."""
+    """Undoes cuDNN's layout: input kernels in Fortran order, recurrent kernels transposed."""
     kernel = _per_gate(arrays[0], gates, lambda k: k.T.reshape(k.shape, order="F"))
     return [kernel, _per_gate(arrays[1], gates, lambda k: k.T), arrays[2]]
 

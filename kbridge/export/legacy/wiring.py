@@ -152,8 +152,8 @@ class _Wiring:
         except (ValueError, TypeError) as error:
             raise BundleFormatError(
                 f"Expected inputs that layer '{name}' ({built.class_name}) can take. "
-                f"Received: {[getattr(x, 'shape', x) for x in tree.flatten(args)]}, and Keras says: "
-                f"{error}"
+                f"Received: {[getattr(x, 'shape', x) for x in tree.flatten(args)]}, of which Keras "
+                f"says: {error}"
             ) from error
         self.tensors[name, index] = tree.flatten(outputs)
         return True

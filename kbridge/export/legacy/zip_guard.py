@@ -55,8 +55,9 @@ def check_zip(archive: zipfile.ZipFile) -> None:
     missing = [name for name in NEEDED if name not in names]
     if missing:
         raise BundleFormatError(
-            f"Expected a Keras archive with {', '.join(NEEDED)}. Received: a zip without {missing}, "
-            f"with {sorted(names)[:5]}. Save the model with model.save('x.keras')."
+            f"Expected a Keras archive with {', '.join(NEEDED)}. "
+            f"Received: a zip without {missing}, with "
+            f"{sorted(names)[:5]}. Save the model with model.save('x.keras')."
         )
 
 

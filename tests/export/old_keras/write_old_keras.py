@@ -2,15 +2,16 @@
 
 The files in ``old_keras.zip`` were made with this script; tests only read them. To make them again:
 
-    python3.11 -m venv old && old/bin/pip install "numpy==1.23.5" "scipy==1.10.1" theano-pymc==1.1.2 \
-        h5py pyyaml six "setuptools<60" keras_applications==1.0.8 keras_preprocessing==1.1.2
+    python3.11 -m venv old
+    old/bin/pip install numpy==1.23.5 scipy==1.10.1 theano-pymc==1.1.2 h5py pyyaml six
+    old/bin/pip install "setuptools<60" keras_applications==1.0.8 keras_preprocessing==1.1.2
     pip download --no-deps keras==1.2.2     # and 1.0.8, 2.0.9, 2.2.4, 2.3.1; unpack each
     old/bin/python write_old_keras.py FOLDER_OF_KERAS OUT th      # and tf
 
 Theano runs as pure Python (no compiler, no BLAS), and has one line patched for NumPy 1.23:
-``theano/tensor/signal/pool.py``, line 616, ``yk[[...]]`` to ``yk[tuple(...)]``. Each model gets random
-weights; those with an optimizer are trained for two steps before saving and one step after, so that
-the file has optimizer state and the answers after the third step are known.
+``theano/tensor/signal/pool.py``, line 616, ``yk[[...]]`` to ``yk[tuple(...)]``. Each model gets
+random weights; those with an optimizer are trained for two steps before saving and one step after,
+so that the file has optimizer state and the answers after the third step are known.
 """
 
 import collections
@@ -60,9 +61,7 @@ for _name in ("sigtools", "signaltools"):
     sys.modules["scipy.signal." + _name] = _module
     setattr(scipy.signal, _name, _module)
 
-import theano.ifelse  # noqa: E402
 import theano.sandbox.rng_mrg as rng_mrg  # noqa: E402
-import theano.tensor.signal.pool  # noqa: E402
 
 rng_mrg.MRG_RandomStreams = rng_mrg.MRG_RandomStream
 import keras  # noqa: E402
@@ -79,10 +78,10 @@ def img(channels, *size):
 
 
 def models1():
-    from keras.models import Sequential, Model
     from keras import layers as L
     from keras.layers import Input, merge
     from keras.layers.wrappers import TimeDistributed
+    from keras.models import Model, Sequential
     from keras.regularizers import l2
 
     d = {"dim_ordering": fmt}
@@ -252,9 +251,9 @@ def models1():
 
 
 def models2():
-    from keras.models import Sequential, Model
     from keras import layers as L
     from keras.layers import Input
+    from keras.models import Model, Sequential
     from keras.regularizers import l2
 
     d = {"data_format": "channels_first" if th else "channels_last"}
@@ -452,7 +451,7 @@ def randomize(layer):
     if hasattr(layer, "layers"):
         return
     values = []
-    for variable, old in zip(layer.weights, layer.get_weights()):
+    for variable, old in zip(layer.weights, layer.get_weights(), strict=True):
         spread = any(word in (variable.name or "") for word in ("std", "variance"))
         new = rng.uniform(0.3, 1, old.shape) if spread else rng.normal(0, 0.5, old.shape)
         values.append(new.astype("float32"))
@@ -484,16 +483,16 @@ def write(name, model):
     ]
     for _ in range(2 if optimizer else 0):
         model.train_on_batch(one_or_list(x), one_or_list(y))
-    arrays = {"x%d" % i: v for i, v in enumerate(x)}
+    arrays = {f"x{i}": v for i, v in enumerate(x)}
     predicted = as_list(model.predict(one_or_list(x)))
     assert all(np.isfinite(v).all() for v in predicted), name
-    arrays.update({"y%d" % i: v for i, v in enumerate(predicted)})
-    base = "%s/k%s_%s_%s" % (out, V, fmt, name)
+    arrays.update({f"y{i}": v for i, v in enumerate(predicted)})
+    base = f"{out}/k{V}_{fmt}_{name}"
     model.save(base + ".h5")
     if optimizer:
         model.train_on_batch(one_or_list(x), one_or_list(y))
-        arrays.update({"t%d" % i: v for i, v in enumerate(y)})
-        arrays.update({"z%d" % i: v for i, v in enumerate(as_list(model.predict(one_or_list(x))))})
+        arrays.update({f"t{i}": v for i, v in enumerate(y)})
+        arrays.update({f"z{i}": v for i, v in enumerate(as_list(model.predict(one_or_list(x))))})
     np.savez(base + ".npz", **arrays)
 
 
