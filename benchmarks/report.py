@@ -20,8 +20,9 @@ _NOTES = {
     ),
     "bridge": (
         "What goes in comes out. The first row less the second is what it costs to cross from "
-        "Python to Java and back. A model copies its output for the caller; the NumPy rows copy "
-        "the same bytes."
+        "Python to Java and back, and for large arrays what fresh memory for the output costs: "
+        "Python makes a new array for each call, as the first NumPy row does; the call in Java "
+        "writes to memory it keeps, as the second does."
     ),
     "export": (
         "VGG16, from a live Keras model to a file, against the same arrays written with h5py."
