@@ -155,7 +155,7 @@ HDF5 = {
     "dataset that unpacks a lot": (replace_kernel(gzip_bomb), "claims 1073741824 bytes"),
     "cyclic groups": (cycle, "linked twice"),
     "lambda bytecode": (with_layer("Lambda", function=marshalled()), "Lambda|bytecode"),
-    "SavedModel program": (with_layer("TFSMLayer", filepath="/tmp/x"), "TFSMLayer"),
+    "SavedModel program": (with_layer("TFSMLayer", filepath="/somewhere/x"), "TFSMLayer"),
     "pickled torch module": (with_layer("TorchModuleWrapper", module="gASV"), "TorchModule"),
     "unknown class": (with_layer("os.system", command="id"), "os.system"),
     "path in a config": (with_layer("Dense", units=2, note="/etc/passwd"), "path or address"),
