@@ -38,7 +38,7 @@ def load(
         path: A bundle written by `kbridge.export`.
         device: ``"cpu"``, ``"gpu"``, or ``"auto"`` for the best one that this version can use,
             which is the CPU.
-        engine: ``"nd4j"``, or ``"auto"`` for the fastest one on the device.
+        engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``; docs/engines.md says what they are.
         threads: CPU threads to use; None leaves it to the engine.
         host: Who runs the JVM. ``"inprocess"``: this process.
 
@@ -223,8 +223,9 @@ class JvmModel:
             runs: How often to run it, to find out how long each step takes.
 
         Returns:
-            For each step the ``node`` it computes (the last one of several), the ``ops``, the layer's
-            ``scope``, the ``implementation``, and with `runs` the shortest time in ``microseconds``.
+            For each step the ``node`` it computes (the last one of several), the ``ops``, the
+            layer's ``scope``, the ``implementation``, and with `runs` the shortest time in
+            ``microseconds``.
         """
         self._check_open()
         ready = self._inputs.convert(self._inputs.check(x))

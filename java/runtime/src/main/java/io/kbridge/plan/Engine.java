@@ -24,6 +24,20 @@ public interface Engine extends AutoCloseable {
   @Override
   default void close() {}
 
+  /** Thrown when a plan cannot be compiled in the way a session goes about it. */
+  final class Unsuitable extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    /**
+     * Makes the signal.
+     *
+     * @param node what cannot be compiled
+     */
+    public Unsuitable(GraphNode node) {
+      super(node.toString());
+    }
+  }
+
   /** One plan in the making; afterwards the owner of what the plan's steps hold. Not thread safe. */
   interface Session extends AutoCloseable {
     /** The session of {@link Engine#NONE}. */
@@ -59,6 +73,19 @@ public interface Engine extends AutoCloseable {
      * @return what compiles it, or null to decline
      */
     OpMapping lower(OpContext context);
+
+    /**
+     * Starts on the same plan in another way that may be faster, when the plan has been compiled in this way. Whoever compiles may run both
+     * and keep the faster one; a plan that is compiled in the other way may also turn out to be impossible ({@link Unsuitable}).
+     *
+     * @return the session for the other way, or null if there is none
+     */
+    default Session alternative() {
+      return null;
+    }
+
+    /** Notes that this way is the one to start with from now on. */
+    default void prefer() {}
 
     /** Gives back what the plan's steps hold; they must not run again. */
     @Override

@@ -71,7 +71,7 @@ final class NodeContext implements OpContext {
   OpMapping lower(Engine.Session session) {
     try {
       return session.lower(this);
-    } catch (KBridgeException e) {
+    } catch (KBridgeException | Engine.Unsuitable e) {
       throw e;
     } catch (RuntimeException e) {
       throw failed("to compile", e);

@@ -82,7 +82,7 @@ public final class PlanCache implements AutoCloseable {
     try {
       Plan plan = take(signature);
       if (plan == null) {
-        plan = compiler.compile(shapes(inputs), wanted, useEngine);
+        plan = useEngine ? compiler.compileFastest(inputs, wanted) : compiler.compile(shapes(inputs), wanted, false);
       }
       boolean kept = false;
       try {

@@ -1,10 +1,13 @@
 package io.kbridge.plan.onednn;
 
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SCRATCHPAD;
 
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.Step;
+import java.util.ArrayList;
+import java.util.List;
 import org.bytedeco.dnnl.IntMemoryMap;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive;
@@ -19,6 +22,8 @@ final class Call {
   private final primitive primitive;
   private final String implementation;
   private final IntMemoryMap arguments;
+  private final List<Step> before = new ArrayList<>();
+  private final List<Step> after = new ArrayList<>();
 
   /**
    * Starts a call.
@@ -40,6 +45,56 @@ final class Call {
     return arg(argument, session.own(new memory(desc, OneDnn.cpu(), start)));
   }
 
+  /**
+   * Binds an array that the primitive reads, in the layout it wants; an array that lies in another order is put into that one first.
+   *
+   * @param context gives memory for that
+   * @param site knows in which order values lie
+   * @param argument which argument
+   * @param layout the layout wanted of an operand of this shape
+   * @param value the array's name, or null if it is not in blocks
+   * @param array the array
+   * @return this
+   */
+  Call read(OpContext context, Site site, int argument, Layout layout, String value, INDArray array) {
+    boolean isBlocked = value != null && site.session().isBlocked(value);
+    boolean wantsBlocked = layout.reorders(array.shape());
+    memory.desc wanted = session.own(layout.desc(array.shape()));
+    if (isBlocked == wantsBlocked) {
+      return arg(argument, wanted, array);
+    }
+    INDArray copy = context.scratch(DataType.FLOAT, array.shape());
+    memory.desc given = session.own(Layout.spatial(array.shape(), true).blocked(isBlocked).desc());
+    before.add(Reorder.of(session, given, array, wanted, copy));
+    return arg(argument, wanted, copy);
+  }
+
+  /**
+   * Binds the array that the primitive writes.
+   *
+   * @param context gives memory
+   * @param site knows in which order the result is to lie
+   * @param layout the layout in which the primitive writes it
+   * @param result the array
+   * @return this
+   */
+  Call write(OpContext context, Site site, Layout layout, INDArray result) {
+    boolean isBlocked = site.session().isBlocked(site.result());
+    memory.desc written = session.own(layout.desc());
+    if (isBlocked == layout.reorders(layout.shape())) {
+      return arg(DNNL_ARG_DST, written, result);
+    }
+    INDArray copy = context.scratch(DataType.FLOAT, layout.shape());
+    memory.desc wanted = session.own(Layout.spatial(layout.shape(), true).blocked(isBlocked).desc());
+    after.add(Reorder.of(session, written, copy, wanted, result));
+    return arg(DNNL_ARG_DST, written, copy);
+  }
+
+  /** Does something before. */
+  void first(Step step) {
+    before.add(step);
+  }
+
   /** Binds memory that somebody else owns. */
   Call arg(int argument, memory memory) {
     arguments.put(argument, memory);
@@ -57,6 +112,7 @@ final class Call {
 
   /** Makes the step. */
   Step step() {
-    return new PrimitiveStep(session, primitive, arguments, implementation);
+    PrimitiveStep step = new PrimitiveStep(session, primitive, arguments, implementation);
+    return before.isEmpty() && after.isEmpty() ? step : new StepGroup(before, step, after);
   }
 }

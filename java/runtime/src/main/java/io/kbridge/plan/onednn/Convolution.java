@@ -30,6 +30,7 @@ final class Convolution {
   private final boolean depthwise;
   private final long groups;
   private final long filters;
+  private final boolean first;
   private final Layout from;
   private final Layout to;
   private final Affine affine;
@@ -44,8 +45,11 @@ final class Convolution {
     long channels = x.size(window.channelsLast() ? n + 1 : 1);
     this.groups = depthwise ? channels : channels / w.size(n);
     this.filters = depthwise ? channels * w.size(n + 1) : w.size(n + 1);
-    this.from = Layout.spatial(x.shape(), window.channelsLast());
-    this.to = Layout.spatial(window.shape(x.size(0), filters), window.channelsLast());
+    long[] result = window.shape(x.size(0), filters);
+    boolean inBlocks = window.channelsLast() && site.inBlocks(result) && (groups == 1 || depthwise);
+    this.first = inBlocks && !site.inBlocks(x.shape());
+    this.from = first ? Layout.planes(x.shape()) : Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks);
+    this.to = Layout.spatial(result, window.channelsLast()).blocked(inBlocks);
     this.affine = new Affine(filters).absorb(site, to);
   }
 
@@ -78,7 +82,10 @@ final class Convolution {
       return null;
     }
     memory.desc bias = affine.shifts() ? site.session().own(OneDnn.plain(filters)) : null;
-    convolution_forward.primitive_desc found = OneDnn.ask(() -> describe(post, bias));
+    convolution_forward.primitive_desc winograd =
+        suitsWinograd() && site.inBlocks(x.shape()) && !post.isEmpty() ? OneDnn.ask(() -> describe(algorithm.convolution_winograd, post, bias)) : null;
+    convolution_forward.primitive_desc found =
+        winograd == null ? OneDnn.ask(() -> describe(algorithm.convolution_direct, post, bias)) : winograd;
     if (found == null) {
       return null;
     }
@@ -86,9 +93,20 @@ final class Convolution {
     return context -> compile(context, found, post, bias);
   }
 
-  private convolution_forward.primitive_desc describe(PostOps post, memory.desc bias) {
+  /** Tells whether Winograd's algorithm is worth a try; without blocks, says that they are. */
+  private boolean suitsWinograd() {
+    boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
+    boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
+    boolean suits = three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
+        && filters % Layout.BLOCK == 0 && to.shape()[1] >= 7;
+    if (suits) {
+      site.session().gainsFromBlocks();
+    }
+    return suits;
+  }
+
+  private convolution_forward.primitive_desc describe(algorithm algorithm, PostOps post, memory.desc bias) {
     prop_kind kind = prop_kind.forward_inference;
-    algorithm direct = algorithm.convolution_direct;
     memory.desc kernel = OneDnn.any(kernelDims());
     long[] strides = window.strides();
     long[] gaps = window.gaps();
@@ -96,21 +114,27 @@ final class Convolution {
     long[] after = window.after();
     convolution_forward.desc desc =
         bias == null
-            ? new convolution_forward.desc(kind, direct, from.desc(), kernel, to.desc(), strides, gaps, before, after)
-            : new convolution_forward.desc(kind, direct, from.desc(), kernel, bias, to.desc(), strides, gaps, before, after);
+            ? new convolution_forward.desc(kind, algorithm, from.desc(), kernel, to.desc(), strides, gaps, before, after)
+            : new convolution_forward.desc(kind, algorithm, from.desc(), kernel, bias, to.desc(), strides, gaps, before, after);
     return new convolution_forward.primitive_desc(desc, post.attr(), OneDnn.cpu());
   }
 
   private Step compile(OpContext context, convolution_forward.primitive_desc found, PostOps post, memory.desc bias) {
     INDArray z = Results.place(context, site, to, post);
     Call call = new Call(site.session(), found, new convolution_forward(found));
-    call.arg(DNNL_ARG_SRC, from.desc(), x);
+    if (first) {
+      INDArray planes = context.scratch(x.dataType(), x.shape());
+      call.first(Reorder.of(site.session(), site.session().own(Layout.spatial(x.shape(), true).desc()), x, site.session().own(from.desc()), planes));
+      call.arg(DNNL_ARG_SRC, site.session().own(from.desc()), planes);
+    } else {
+      call.read(context, site, DNNL_ARG_SRC, from, site.chain().source(), x);
+    }
     call.arg(DNNL_ARG_WEIGHTS, kernel(found));
-    call.arg(DNNL_ARG_DST, to.desc(), z);
+    call.write(context, site, to, z);
     if (bias != null) {
       call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
     }
-    post.bind(call);
+    post.bind(context, call);
     return call.scratch(context, found).step();
   }
 

@@ -50,8 +50,9 @@ final class Elementwise {
     site.session().own(found);
     return context -> {
       INDArray z = context.allocate(0, x.shape());
-      Call call = new Call(site.session(), found, new eltwise_forward(found)).arg(DNNL_ARG_SRC, desc, x).arg(DNNL_ARG_DST, desc, z);
-      post.bind(call);
+      Call call = new Call(site.session(), found, new eltwise_forward(found));
+      call.read(context, site, DNNL_ARG_SRC, layout, site.head().inputs().get(0), x).write(context, site, layout, z);
+      post.bind(context, call);
       return call.scratch(context, found).step();
     };
   }
@@ -117,11 +118,20 @@ final class Elementwise {
     site.session().own(found);
     return context -> {
       INDArray z = context.allocate(0, layout.shape());
-      Call call = new Call(site.session(), found, new binary(found)).arg(DNNL_ARG_SRC_0, desc, first).arg(DNNL_ARG_DST, desc, z);
-      second.bind(call);
-      post.bind(call);
+      Call call = new Call(site.session(), found, new binary(found));
+      call.read(context, site, DNNL_ARG_SRC_0, layout, nameOf(site, first), first).write(context, site, layout, z);
+      if (second.array == null) {
+        call.arg(DNNL_ARG_SRC_1, second.constant);
+      } else {
+        call.read(context, site, DNNL_ARG_SRC_1, layout, nameOf(site, second.array), second.array);
+      }
+      post.bind(context, call);
       return call.scratch(context, found).step();
     };
+  }
+
+  private static String nameOf(Site site, INDArray array) {
+    return site.head().inputs().get(site.input(0) == array ? 0 : 1);
   }
 
   /** A layout in which all that the chain reads can be said. */
@@ -141,7 +151,11 @@ final class Elementwise {
         operands.add(channels);
       }
     }
-    return Layout.collapsed(shape, operands);
+    boolean anyBlocks = site.session().isBlocked(site.result());
+    for (GraphNode node : site.chain().members()) {
+      anyBlocks |= node.inputs().stream().anyMatch(site.session()::isBlocked);
+    }
+    return anyBlocks ? Layout.spatial(shape, true).blocked(site.inBlocks(shape)) : Layout.collapsed(shape, operands);
   }
 
   /** Returns the shape two shapes are broadcast to, or null if they cannot be. */
@@ -170,14 +184,6 @@ final class Elementwise {
       this.desc = desc;
       this.array = array;
       this.constant = constant;
-    }
-
-    void bind(Call call) {
-      if (array == null) {
-        call.arg(DNNL_ARG_SRC_1, constant);
-      } else {
-        call.arg(DNNL_ARG_SRC_1, desc, array);
-      }
     }
   }
 }

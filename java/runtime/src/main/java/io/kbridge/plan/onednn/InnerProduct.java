@@ -94,7 +94,7 @@ final class InnerProduct {
     if (bias != null) {
       call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
     }
-    post.bind(call);
+    post.bind(context, call);
     return call.scratch(context, found).step();
   }
 

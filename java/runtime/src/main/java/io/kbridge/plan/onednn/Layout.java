@@ -11,12 +11,35 @@ import org.bytedeco.dnnl.memory;
  * its dimension 1, wherever they lie in memory. Immutable.
  */
 final class Layout {
+  /** How many channels are in a block. */
+  static final int BLOCK = 16;
+
   private final long[] shape;
   private final int[][] runs;
+  private final boolean blocked;
 
   private Layout(long[] shape, int[][] runs) {
+    this(shape, runs, false);
+  }
+
+  private Layout(long[] shape, int[][] runs, boolean blocked) {
     this.shape = shape;
     this.runs = runs;
+    this.blocked = blocked;
+  }
+
+  /** The same array with its channels in blocks, each block of a position together; for channels last with two spatial axes. */
+  Layout blocked(boolean wanted) {
+    return wanted ? new Layout(shape, runs, true) : this;
+  }
+
+  /** Tells whether arrays of a shape lie in another order than without blocks. */
+  boolean reorders(long[] operand) {
+    return blocked && isInBlocks(operand) && operand[1] * operand[2] > 1;
+  }
+
+  private boolean isInBlocks(long[] operand) {
+    return operand.length == 4 && shape.length == 4 && operand[3] == shape[3] && operand[3] % BLOCK == 0;
   }
 
   /** Batch, channels, then the spatial axes. */
@@ -27,6 +50,11 @@ final class Layout {
       runs[i] = new int[] {axis, axis + 1};
     }
     return new Layout(shape.clone(), runs);
+  }
+
+  /** Of an image with channels last: as {@link #spatial} says it, but described in memory as one plane for each channel. */
+  static Layout planes(long[] shape) {
+    return new Layout(new long[] {shape[0], shape[3], shape[1], shape[2]}, spatial(shape, false).runs);
   }
 
   /** Two dimensions: all axes but the last ones as rows. */
@@ -119,6 +147,9 @@ final class Layout {
     long[] dims = dims(operand);
     if (dims == null) {
       return null;
+    }
+    if (blocked && isInBlocks(operand)) {
+      return new memory.desc(dims, memory.data_type.f32, memory.format_tag.aBcd16b);
     }
     long[] own = aligned(operand);
     long[] dense = NativeArrays.strides(own);

@@ -1,11 +1,8 @@
 package io.kbridge.plan.onednn;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_MULTIPLE_SRC;
 
-import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
-import java.util.Arrays;
 import org.bytedeco.dnnl.concat;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
@@ -26,39 +23,40 @@ final class Movement {
     }
     int axis = site.head().attrs().getInt("axis");
     long[] shape = null;
+    boolean inBlocks = axis == 3 && site.head().inputs().stream().anyMatch(site.session()::isBlocked)
+        || site.session().isBlocked(site.result());
     memory.desc parts = site.session().own(new memory.desc(count));
     for (int i = 0; i < count; i++) {
       if (!site.hasInput(i)) {
         return null;
       }
       long[] own = site.input(i).shape();
-      parts.position(i).put(site.session().own(OneDnn.plain(dims(own, axis))));
+      parts.position(i).put(site.session().own(layout(own, axis, inBlocks).desc()));
       long sum = shape == null ? 0 : shape[axis];
       shape = own.clone();
       shape[axis] += sum;
     }
     parts.position(0);
     long[] result = shape;
-    memory.desc to = site.session().own(OneDnn.plain(dims(result, axis)));
+    Layout to = layout(result, axis, inBlocks);
     primitive_attr none = PostOps.none(site).attr();
-    concat.primitive_desc found = OneDnn.ask(() -> new concat.primitive_desc(to, 1, parts, OneDnn.cpu(), none));
+    concat.primitive_desc found = OneDnn.ask(() -> new concat.primitive_desc(site.session().own(to.desc()), 1, parts, OneDnn.cpu(), none));
     if (found == null) {
       return null;
     }
     site.session().own(found);
     return context -> {
       INDArray z = context.allocate(0, result);
-      Call call = new Call(site.session(), found, new concat(found)).arg(DNNL_ARG_DST, to, z);
+      Call call = new Call(site.session(), found, new concat(found)).write(context, site, to, z);
       for (int i = 0; i < count; i++) {
-        memory.desc part = site.session().own(OneDnn.plain(dims(site.input(i).shape(), axis)));
-        call.arg(DNNL_ARG_MULTIPLE_SRC + i, part, site.input(i));
+        Layout part = layout(site.input(i).shape(), axis, inBlocks);
+        call.read(context, site, DNNL_ARG_MULTIPLE_SRC + i, part, site.head().inputs().get(i), site.input(i));
       }
       return call.scratch(context, found).step();
     };
   }
 
-  private static long[] dims(long[] shape, int axis) {
-    long outer = NativeArrays.length(Arrays.copyOf(shape, axis));
-    return new long[] {outer, NativeArrays.length(Arrays.copyOfRange(shape, axis, shape.length))};
+  private static Layout layout(long[] shape, int axis, boolean inBlocks) {
+    return inBlocks ? Layout.spatial(shape, true).blocked(true) : Layout.rows(shape, shape.length - axis);
   }
 }

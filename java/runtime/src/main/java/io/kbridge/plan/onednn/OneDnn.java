@@ -76,7 +76,12 @@ final class OneDnn {
 
   /** Loaded at first use, so that a model of another engine needs no oneDNN. */
   private static final class Cpu {
-    private static final engine ENGINE = new engine(engine.kind.cpu, 0);
+    private static final engine ENGINE;
+
+    static {
+      OwnSymbols.give();
+      ENGINE = new engine(engine.kind.cpu, 0);
+    }
 
     private Cpu() {}
   }

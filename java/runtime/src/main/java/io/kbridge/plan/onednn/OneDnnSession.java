@@ -6,10 +6,14 @@ import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.fuse.Chain;
 import io.kbridge.plan.fuse.Fuser;
+import io.kbridge.plan.fuse.Separation;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.bytedeco.dnnl.stream;
@@ -17,23 +21,35 @@ import org.bytedeco.javacpp.Pointer;
 
 /** One plan's part of the engine: its chains, and the native objects that its steps use. */
 final class OneDnnSession implements Engine.Session {
+  private final OneDnnEngine engine;
+  private final boolean inBlocks;
   private final Weights weights;
   private final stream stream;
   private final List<Pointer> owned = new ArrayList<>();
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
+  private final Set<String> blocked = new HashSet<>();
+  private boolean gainsFromBlocks;
+  private boolean closed;
 
-  OneDnnSession(Weights weights) {
+  OneDnnSession(OneDnnEngine engine, boolean inBlocks, Weights weights) {
+    this.engine = engine;
+    this.inBlocks = inBlocks;
     this.weights = weights;
     this.stream = own(new stream(OneDnn.cpu()));
   }
 
   @Override
-  public List<GraphNode> group(List<GraphNode> nodes, Predicate<String> constant, Predicate<String> visible) {
-    Map<String, GraphNode> producers = new java.util.HashMap<>();
+  public List<GraphNode> group(List<GraphNode> given, Predicate<String> constant, Predicate<String> visible) {
+    List<GraphNode> nodes = Separation.apply(given);
+    Map<String, GraphNode> producers = new HashMap<>();
     nodes.forEach(node -> node.outputs().forEach(output -> producers.put(output.name(), node)));
     Fuser fuser =
         new Fuser(Heads::takesLinks, (node, value) -> isLink(node, value, constant), (pad, next) -> Padding.folds(pad, next, producers));
-    return fuser.fuse(nodes, visible).stream().map(this::register).collect(Collectors.toList());
+    List<Chain> found = fuser.fuse(nodes, visible);
+    if (inBlocks) {
+      blocked.addAll(Blocks.find(found, visible));
+    }
+    return found.stream().map(this::register).collect(Collectors.toList());
   }
 
   private static boolean isLink(GraphNode node, String value, Predicate<String> constant) {
@@ -58,7 +74,41 @@ final class OneDnnSession implements Engine.Session {
   public OpMapping lower(OpContext context) {
     Chain chain = chains.get(context.node());
     Head head = Heads.of(chain.head());
-    return head == null ? null : head.lower(new Site(context, chain, this));
+    OpMapping mapping = head == null ? null : head.lower(new Site(context, chain, this));
+    if (mapping == null && chain.members().size() == 1 && touchesBlocks(context.node())) {
+      throw new Engine.Unsuitable(context.node());
+    }
+    return mapping;
+  }
+
+  private boolean touchesBlocks(GraphNode node) {
+    return node.inputs().stream().anyMatch(blocked::contains)
+        || node.outputs().stream().anyMatch(output -> blocked.contains(output.name()));
+  }
+
+  @Override
+  public Engine.Session alternative() {
+    return !inBlocks && gainsFromBlocks && engine.isUndecided() ? engine.start(true) : null;
+  }
+
+  @Override
+  public void prefer() {
+    engine.prefer(inBlocks);
+  }
+
+  /** Tells whether a value's channels are in blocks. */
+  boolean isBlocked(String value) {
+    return blocked.contains(value);
+  }
+
+  /** Tells whether this plan puts channels in blocks where it can. */
+  boolean inBlocks() {
+    return inBlocks;
+  }
+
+  /** Notes that some node would be computed in a faster way with channels in blocks. */
+  void gainsFromBlocks() {
+    gainsFromBlocks = true;
   }
 
   /** Returns the packed weights of the model. */
@@ -79,7 +129,11 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public void close() {
-    owned.forEach(Pointer::close);
-    owned.clear();
+    if (!closed) {
+      closed = true;
+      owned.forEach(Pointer::close);
+      owned.clear();
+      weights.release();
+    }
   }
 }

@@ -1,13 +1,11 @@
 package io.kbridge.plan.onednn;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
 import static org.bytedeco.dnnl.global.dnnl.prop_kind;
 
 import io.kbridge.plan.OpMapping;
 import java.util.Arrays;
-import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.pooling_v2_forward;
 import org.bytedeco.dnnl.primitive_attr;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -35,11 +33,12 @@ final class Pooling {
     // NB: a padding of its own is part of the average; that of Keras's "same" is not.
     boolean include = site.chain().pad() != null;
     algorithm average = include ? algorithm.pooling_avg_include_padding : algorithm.pooling_avg_exclude_padding;
-    Layout from = Layout.spatial(x.shape(), window.channelsLast());
+    boolean inBlocks = window.channelsLast() && site.inBlocks(x.shape());
+    Layout from = Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks);
     long[] shape = window.shape(x.size(0), from.channels());
-    Layout to = Layout.spatial(shape, window.channelsLast());
+    Layout to = Layout.spatial(shape, window.channelsLast()).blocked(inBlocks);
     long[][] place = {window.strides(), window.sizes(), window.gaps(), window.before(), window.after()};
-    return lower(site, max ? algorithm.pooling_max : average, x, from.desc(), to.desc(), shape, place);
+    return lower(site, max ? algorithm.pooling_max : average, x, from, to, shape, place);
   }
 
   /** A mean or maximum over all neighbouring axes but those before and one after, as a window of that size. */
@@ -55,38 +54,40 @@ final class Pooling {
     }
     long last = x.size(x.rank() - 1);
     long inner = x.length() / x.size(0) / last;
-    memory.desc from = OneDnn.strided(new long[] {x.size(0), last, 1, inner}, new long[] {inner * last, 1, inner * last, last});
-    memory.desc to = OneDnn.strided(new long[] {x.size(0), last, 1, 1}, new long[] {last, 1, last, last});
+    boolean inBlocks = site.session().isBlocked(site.head().inputs().get(0));
+    long[] image = inBlocks ? x.shape() : new long[] {x.size(0), 1, inner, last};
+    Layout from = Layout.spatial(image, true).blocked(inBlocks);
+    Layout to = Layout.spatial(new long[] {x.size(0), 1, 1, last}, true).blocked(inBlocks);
     long[] shape = {x.size(0), last};
     if (site.head().attrs().getBoolean("keepdims", false)) {
       shape = x.shape().clone();
       Arrays.fill(shape, 1, shape.length - 1, 1);
     }
     long[] zero = {0, 0};
-    return lower(site, function, x, from, to, shape, new long[][] {{1, 1}, {1, inner}, zero, zero, zero});
+    return lower(site, function, x, from, to, shape, new long[][] {{1, 1}, {image[1], image[2]}, zero, zero, zero});
   }
 
   private static OpMapping lower(
-      Site site, algorithm function, INDArray x, memory.desc from, memory.desc to, long[] shape, long[][] place) {
-    site.session().own(from);
-    site.session().own(to);
+      Site site, algorithm function, INDArray x, Layout from, Layout to, long[] shape, long[][] place) {
     primitive_attr attr = PostOps.none(site).attr();
     pooling_v2_forward.primitive_desc found =
         OneDnn.ask(
             () -> new pooling_v2_forward.primitive_desc(
                 new pooling_v2_forward.desc(
-                    prop_kind.forward_inference, function, from, to, place[0], place[1], place[2], place[3], place[4]),
+                    prop_kind.forward_inference, function, from.desc(), to.desc(), place[0], place[1], place[2], place[3], place[4]),
                 attr,
                 OneDnn.cpu()));
     if (found == null) {
       return null;
     }
     site.session().own(found);
-    return context ->
-        new Call(site.session(), found, new pooling_v2_forward(found))
-            .arg(DNNL_ARG_SRC, from, x)
-            .arg(DNNL_ARG_DST, to, context.allocate(0, shape))
-            .scratch(context, found)
-            .step();
+    return context -> {
+      INDArray z = context.allocate(0, shape);
+      Call call = new Call(site.session(), found, new pooling_v2_forward(found));
+      // NB: seen in the layout's shape, which has the same elements in the same order.
+      call.read(context, site, DNNL_ARG_SRC, from, site.chain().source(), x.reshape('c', from.shape()));
+      call.write(context, site, to, z.reshape('c', to.shape()));
+      return call.scratch(context, found).step();
+    };
   }
 }

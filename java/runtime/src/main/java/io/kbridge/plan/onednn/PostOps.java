@@ -6,6 +6,7 @@ import static org.bytedeco.dnnl.global.dnnl.algorithm;
 import static org.bytedeco.dnnl.global.dnnl.scratchpad_mode;
 
 import io.kbridge.graph.GraphNode;
+import io.kbridge.plan.OpContext;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.dnnl.memory;
@@ -70,14 +71,19 @@ final class PostOps {
     return attr;
   }
 
+  /** Tells whether there is nothing to do with the result. */
+  boolean isEmpty() {
+    return ops.len() == 0;
+  }
+
   /** Returns the value whose memory the result is added to, or null. */
   String summed() {
     return summed;
   }
 
   /** Gives the arrays that the operations read. */
-  void bind(Call call) {
-    operands.forEach(operand -> operand.bind(call));
+  void bind(OpContext context, Call call) {
+    operands.forEach(operand -> operand.bind(call, context));
   }
 
   private boolean add(GraphNode node, String through) {
@@ -102,14 +108,15 @@ final class PostOps {
       ops.append_sum();
       return true;
     }
-    operands.add(new Operand(ops.len(), desc, array, null));
+    operands.add(new Operand(ops.len(), other, array, null));
     ops.append_binary(function, site.session().own(desc));
     return true;
   }
 
   private boolean mayBeWritten(String value) {
     boolean readOnce = site.chain().members().stream().filter(node -> node.inputs().contains(value)).count() == 1;
-    return readOnce && site.isLastUse(value);
+    // NB: and in the order in which the result is to lie.
+    return readOnce && site.isLastUse(value) && site.session().isBlocked(value) == layout.reorders(layout.shape());
   }
 
   private boolean addAffine(GraphNode node, String through) {
@@ -128,7 +135,7 @@ final class PostOps {
     java.util.Arrays.fill(dims, 1);
     dims[Math.min(1, dims.length - 1)] = numbers.length;
     memory.desc desc = site.session().own(OneDnn.plain(dims));
-    operands.add(new Operand(ops.len(), desc, null, site.weights().numbers(key, desc, () -> numbers)));
+    operands.add(new Operand(ops.len(), null, null, site.weights().numbers(key, desc, () -> numbers)));
     ops.append_binary(function, desc);
   }
 
@@ -137,25 +144,25 @@ final class PostOps {
   }
 
   /** An array that an operation reads: of the plan, or of the model. */
-  private static final class Operand {
+  private final class Operand {
     private final int at;
-    private final memory.desc desc;
+    private final String value;
     private final INDArray array;
     private final memory constant;
 
-    Operand(int at, memory.desc desc, INDArray array, memory constant) {
+    Operand(int at, String value, INDArray array, memory constant) {
       this.at = at;
-      this.desc = desc;
+      this.value = value;
       this.array = array;
       this.constant = constant;
     }
 
-    void bind(Call call) {
+    void bind(Call call, OpContext context) {
       int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE * (at + 1) | DNNL_ARG_SRC_1;
       if (array == null) {
         call.arg(argument, constant);
       } else {
-        call.arg(argument, desc, array);
+        call.read(context, site, argument, layout, value, array);
       }
     }
   }

@@ -57,7 +57,7 @@ final class Product {
       INDArray z = context.allocate(0, shape);
       Call call = new Call(site.session(), found, new matmul(found));
       call.arg(DNNL_ARG_SRC, left, site.input(0)).arg(DNNL_ARG_WEIGHTS, right, site.input(1)).arg(DNNL_ARG_DST, result, z);
-      post.bind(call);
+      post.bind(context, call);
       return call.scratch(context, found).step();
     };
   }

@@ -22,6 +22,16 @@ final class Site {
     return chain;
   }
 
+  /** Returns the name of what the chain gives. */
+  String result() {
+    return context.node().outputs().get(0).name();
+  }
+
+  /** Tells whether the plan puts the channels of an array of this shape in blocks: channels last, two spatial axes, whole blocks. */
+  boolean inBlocks(long[] shape) {
+    return session.inBlocks() && shape.length == 4 && shape[3] % Layout.BLOCK == 0;
+  }
+
   GraphNode head() {
     return chain.head();
   }

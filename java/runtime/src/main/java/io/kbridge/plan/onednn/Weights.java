@@ -15,6 +15,8 @@ import org.bytedeco.javacpp.Pointer;
 final class Weights implements AutoCloseable {
   private final Map<String, List<memory>> packed = new HashMap<>();
   private final List<Pointer> owned = new ArrayList<>();
+  private int users;
+  private boolean retired;
 
   /**
    * Packs weights, unless that has been done.
@@ -58,6 +60,28 @@ final class Weights implements AutoCloseable {
    */
   memory numbers(String key, memory.desc desc, Supplier<float[]> content) {
     return packed(key, desc, desc, () -> new FloatPointer(content.get()));
+  }
+
+  /** Notes a plan that uses these weights. */
+  synchronized Weights acquire() {
+    users++;
+    return this;
+  }
+
+  /** Notes that a plan no longer uses them. */
+  synchronized void release() {
+    users--;
+    if (retired && users == 0) {
+      close();
+    }
+  }
+
+  /** Gives the memory back as soon as no plan uses it. */
+  synchronized void retire() {
+    retired = true;
+    if (users == 0) {
+      close();
+    }
   }
 
   @Override

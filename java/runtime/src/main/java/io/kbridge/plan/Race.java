@@ -1,0 +1,40 @@
+package io.kbridge.plan;
+
+import java.util.Map;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** Finds out which of two plans is faster. */
+final class Race {
+  private static final int ROUNDS = 4;
+  private static final long ENOUGH_NS = 400_000_000;
+
+  private Race() {}
+
+  /**
+   * Runs two plans in turn, a few times and not for long.
+   *
+   * @param one a plan
+   * @param other another
+   * @param inputs what both are run with
+   * @return true if the first is faster
+   */
+  static boolean isFaster(Plan one, Plan other, Map<String, INDArray> inputs) {
+    // NB: not timed, the first run brings memory and code into the caches.
+    time(one, inputs);
+    time(other, inputs);
+    long best = Long.MAX_VALUE;
+    long bestOther = Long.MAX_VALUE;
+    long start = System.nanoTime();
+    for (int round = 0; round == 0 || round < ROUNDS && System.nanoTime() - start < ENOUGH_NS; round++) {
+      best = Math.min(best, time(one, inputs));
+      bestOther = Math.min(bestOther, time(other, inputs));
+    }
+    return best < bestOther;
+  }
+
+  private static long time(Plan plan, Map<String, INDArray> inputs) {
+    long start = System.nanoTime();
+    plan.run(inputs, outputs -> null);
+    return System.nanoTime() - start;
+  }
+}

@@ -1,0 +1,141 @@
+"""Whole networks on the oneDNN engine, against native Keras and against the ND4J steps."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests.weights import calibrate, randomise
+
+WAYS = ("never", "always")
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(5).uniform(-1, 1, shape).astype("float32")
+
+
+def residual() -> keras.Model:
+    """Every fusion: folded norms and biases, padding, sums in place, gates, concatenation."""
+    x = layers.Input((17, 19, 3))
+    y = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu")(x)
+    for filters in (32, 32, 64):
+        shortcut = y if filters == 32 else layers.Conv2D(64, 1)(y)
+        z = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+        z = layers.ReLU()(layers.BatchNormalization()(z))
+        z = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same")(z))
+        y = layers.ReLU()(layers.Add()([shortcut, z]))
+    y = layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(y))
+    gate = layers.Dense(64, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(y))
+    y = layers.Concatenate()([layers.Multiply()([y, gate]), layers.AveragePooling2D(1)(y)])
+    y = layers.Activation("swish")(layers.DepthwiseConv2D(3, padding="same")(y))
+    y = layers.SeparableConv2D(48, 3, activation="elu")(y)
+    return keras.Model(x, layers.Dense(5, "softmax")(layers.Flatten()(y)))
+
+
+def preactivated() -> keras.Model:
+    """Norms and activations that come before the convolution they belong to."""
+    x = layers.Input((12, 12, 16))
+    y = x
+    for _ in range(3):
+        z = layers.ReLU()(layers.BatchNormalization()(y))
+        z = layers.Conv2D(16, 3, padding="same")(z)
+        y = layers.Concatenate()([y, z])
+    y = layers.LeakyReLU()(layers.BatchNormalization()(y))
+    return keras.Model(x, [y, layers.GlobalMaxPooling2D()(y)])
+
+
+def shared() -> keras.Model:
+    """One layer called twice, a value that many read, and one that is an output as well."""
+    x = layers.Input((10, 10, 32))
+    conv = layers.Conv2D(32, 3, padding="same", activation="relu")
+    a = conv(x)
+    b = conv(a)
+    c = layers.Add()([a, b, x])
+    return keras.Model(x, [b, layers.Multiply()([c, c]), layers.Subtract()([a, c])])
+
+
+def check(model: keras.Model, x: np.ndarray, exported) -> list[dict]:
+    expected = keras.tree.flatten(model(x, training=False))
+    ours = exported(model, engine="onednn")
+    plain = exported(model, engine="nd4j")
+    for samples in (x, x[:1], x):  # NB: a second plan shares the weights; the first runs again.
+        actual = keras.tree.flatten(ours.predict_on_batch(samples))
+        same = keras.tree.flatten(plain.predict_on_batch(samples))
+        for got, want, mapped in zip(actual, expected, same, strict=True):
+            want = np.asarray(want)[: len(samples)]
+            atol = 1e-6 * max(1.0, float(np.abs(want).max()))
+            np.testing.assert_allclose(got, want, rtol=2e-5, atol=atol)
+            np.testing.assert_allclose(got, mapped, rtol=2e-5, atol=atol)
+    return ours.plan_steps(x)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [(residual, (3, 17, 19, 3)), (preactivated, (2, 12, 12, 16)), (shared, (2, 10, 10, 32))],
+)
+def test_small_networks(exported, blocks, build, shape, way):
+    blocks(way)
+    x = images(*shape)
+    model = calibrate(randomise(build()), x)
+    steps = check(model, x, exported)
+    assert all(step["implementation"].startswith("oneDNN") for step in steps), steps
+    assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
+
+
+def test_winograd_is_used_where_channels_are_in_blocks(exported, blocks):
+    blocks("always")
+    x = images(3, 17, 19, 3)
+    steps = check(calibrate(randomise(residual()), x), x, exported)
+    assert any("wino" in step["implementation"] for step in steps), steps
+
+
+def test_fused_layers_can_still_be_seen(exported):
+    x = images(3, 17, 19, 3)
+    model = calibrate(randomise(residual()), x)
+    names = [layer.name for layer in model.layers]
+    every = keras.Model(model.inputs, [layer.output for layer in model.layers])
+    expected = dict(zip(names, every(x, training=False), strict=True))
+    ours = exported(model, engine="onednn")
+    seen = ours.values(x)
+    for layer in ours.layer_outputs:
+        got, want = seen[layer["values"][0]], np.asarray(expected[layer["scope"]])
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-6 * max(1.0, np.abs(want).max()))
+
+
+def test_nan_takes_the_steps_that_keep_it(exported):
+    x = images(2, 12, 12, 16)
+    x[1, 3, 4, 5] = np.nan
+    model = randomise(preactivated())
+    ours = exported(model, engine="onednn")
+    expected = model(x, training=False)
+    for got, want in zip(ours.predict_on_batch(x), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-5)
+    clean = images(2, 12, 12, 16)
+    assert np.isfinite(ours.predict_on_batch(clean)[0]).all()
+
+
+def test_threads_get_the_same_bits(exported):
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = images(3, 17, 19, 3)
+    ours = exported(calibrate(randomise(residual()), x), engine="onednn")
+    expected = ours.predict_on_batch(x)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(ours.predict_on_batch, [x] * 40):
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("name", "size"), [("MobileNet", 224), ("ResNet50", 224), ("InceptionV3", 299)]
+)
+def test_applications(exported, blocks, name, size, way):
+    blocks(way)
+    x = images(2, size, size, 3)
+    model = calibrate(randomise(getattr(keras.applications, name)(weights=None)), x)
+    steps = check(model, x, exported)
+    assert all(step["implementation"].startswith("oneDNN") for step in steps), steps
