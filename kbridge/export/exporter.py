@@ -23,6 +23,10 @@ from kbridge.export.sources import Source, open_source
 from kbridge.export.tracing import Trace, trace_model
 
 
+# The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
+KERAS2_DIALECT = "2.15.0"
+
+
 @dataclasses.dataclass
 class ExportReport:
     """What an export did.
@@ -332,10 +336,12 @@ def _storage(dtype: str) -> str:
 
 
 def _write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
-    version, backend = keras.version(), keras.backend.backend()
+    config = keras2.keras2_model_config(model)
+    # NB: readers of Keras 2 files tell the dialect of `model_config` by this version.
+    version = keras.version() if config is None else KERAS2_DIALECT
     for path in ("/", "/model_weights"):
         writer.attribute(path, "keras_version", version)
-        writer.attribute(path, "backend", backend)
+        writer.attribute(path, "backend", keras.backend.backend())
     # NB: Keras 2 keeps a subclassed model's own weights beside the layers, not among them.
     layers = [layer for layer, _ in layout if layer != keras2_order.TOP_LEVEL]
     writer.attribute("/model_weights", "layer_names", layers)
@@ -343,7 +349,7 @@ def _write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
         names = [name for name, _ in weights]
         writer.attribute(f"/model_weights/{layer}", "weight_names", names)
     for name, document in (
-        ("model_config", keras2.keras2_model_config(model)),
+        ("model_config", config),
         ("training_config", keras2.keras2_training_config(model)),
     ):
         if document is not None:
