@@ -216,7 +216,7 @@ public class KBridgeModelTest {
   @Test
   public void refusesOptionsItCannotFollow() {
     Path file = Fixtures.good(file());
-    assertFails(ErrorCode.INVALID_INPUT, () -> KBridge.load(file, LoadOptions.builder().engine("warp").build()), "[auto, nd4j]", "'warp'");
+    assertFails(ErrorCode.INVALID_INPUT, () -> KBridge.load(file, LoadOptions.builder().engine("warp").build()), "[auto, nd4j, onednn]", "'warp'");
     assertFails(ErrorCode.INVALID_INPUT, () -> KBridge.load(file, LoadOptions.builder().device("tpu").build()), "'tpu'");
     assertFails(ErrorCode.DEVICE_UNAVAILABLE, () -> KBridge.load(file, LoadOptions.builder().device("gpu").build()), "'gpu'", "CpuBackend");
     assertFails(ErrorCode.INVALID_INPUT, () -> LoadOptions.builder().threads(-1), "threads", "-1");
