@@ -179,7 +179,8 @@ class BundleWriter:
         os.replace(self._temporary, self.path)
 
     def _storage_error(self, e: Exception) -> errors.ExportError:
-        full = getattr(e, "errno", None) == errno.ENOSPC or shutil.disk_usage(self.path.parent).free < 1 << 20
+        free = shutil.disk_usage(self.path.parent).free
+        full = getattr(e, "errno", None) == errno.ENOSPC or free < 1 << 20
         why = "the disk is full" if full else str(e)
         return errors.ExportError(
             f"Expected to write the bundle {str(self.path)!r}. Received: {why}. "

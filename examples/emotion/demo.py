@@ -18,8 +18,8 @@ from rich.table import Table
 from skimage import color, data, feature, transform
 
 import kbridge
-from kbridge.plot import plot
 from kbridge.export.sources import open_source
+from kbridge.plot import plot
 
 MODEL = Path(__file__).parent / "emotion_model.hdf5"
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -22,7 +22,6 @@ from kbridge.export.signature import Signature, functional_of, signature_of, str
 from kbridge.export.sources import Source, open_source
 from kbridge.export.tracing import Trace, trace_model
 
-
 # The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
 KERAS2_DIALECT = "2.15.0"
 
@@ -151,9 +150,7 @@ def trace_inference(model: Any, signature: Signature, names: dict[int, str]) -> 
     return trace
 
 
-def _spec(
-    model: Any, signature: Signature, trace: Trace, names: dict[int, str]
-) -> dict[str, Any]:
+def _spec(model: Any, signature: Signature, trace: Trace, names: dict[int, str]) -> dict[str, Any]:
     values = tree.flatten(trace.output_structure)
     graphs = live_graphs(trace, values)
     used = {v.name for v in values}
@@ -224,9 +221,7 @@ def _live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> lis
 def _graph_json(graph: Body) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if graph.name != "inference":
-        found["inputs"] = [
-            {"name": v.name, "shape": list(v.shape), "dtype": v.dtype} for v in graph.inputs
-        ]
+        found["inputs"] = [_value_json(v) for v in graph.inputs]
     found["nodes"] = [_node_json(node) for node in graph.nodes]
     found["outputs"] = [v.name for v in graph.outputs]
     return found
@@ -239,8 +234,12 @@ def _node_json(node: Node) -> dict[str, Any]:
         "scope": node.scope,
         "inputs": [None if v is None else v.name for v in node.inputs],
         "attrs": _attrs_json(node.attrs),
-        "outputs": [{"name": v.name, "shape": list(v.shape), "dtype": v.dtype} for v in node.outputs],
+        "outputs": [_value_json(v) for v in node.outputs],
     }
+
+
+def _value_json(value: Value) -> dict[str, Any]:
+    return {"name": value.name, "shape": list(value.shape), "dtype": value.dtype}
 
 
 def _attrs_json(value: Any) -> Any:
@@ -442,7 +441,7 @@ def _provenance(source: Source) -> dict[str, Any]:
         "backend": backend,
         "backend_version": backend_version,
         "python_version": platform.python_version(),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "source": {
             "kind": source.kind,
             "file": source.file,

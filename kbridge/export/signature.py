@@ -45,8 +45,7 @@ def signature_of(model: Any, sample: Any = None) -> Signature:
         struct = functional._inputs_struct
         names = _unique([tensor.name for tensor in functional.inputs])
         inputs = [
-            _input_spec(name, tensor)
-            for name, tensor in zip(names, functional.inputs, strict=True)
+            _input_spec(name, tensor) for name, tensor in zip(names, functional.inputs, strict=True)
         ]
     elif sample is not None:
         struct = sample
@@ -66,9 +65,12 @@ def functional_of(model: Any) -> Any:
     """Returns the functional graph inside a sequential or functional model, or None."""
     if isinstance(model, keras.Sequential):
         return model._functional
-    return model if isinstance(getattr(model, "_inputs_struct", None), object) and hasattr(
-        model, "_inputs_struct"
-    ) else None
+    return (
+        model
+        if isinstance(getattr(model, "_inputs_struct", None), object)
+        and hasattr(model, "_inputs_struct")
+        else None
+    )
 
 
 def structure_json(struct: Any) -> Any:

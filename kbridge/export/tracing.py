@@ -185,7 +185,7 @@ class _Tracer:
         except (TraceAborted, MemoryError):
             raise
         # NB: a user's `call` can raise anything; it is reported with all other problems.
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001
             del self._scopes[depth:]
             self._set_scope()
             self._problem(type(layer).__name__, explain.reason(e), explain.advice(e))

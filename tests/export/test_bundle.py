@@ -154,9 +154,8 @@ def test_a_missing_file(tmp_path):
 
 def test_a_truncated_file(path):
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(errors.BundleFormatError):
-        with bundle.read_bundle(path) as b:
-            b.weight("d/kernel")
+    with pytest.raises(errors.BundleFormatError), bundle.read_bundle(path) as b:
+        b.weight("d/kernel")
 
 
 def test_a_foreign_file(tmp_path):

@@ -57,7 +57,7 @@ def _free_memory():
 def test_application(jvm, name):
     report = kbridge.check(network(name))
     logits = max((a.max_rel for a in report.logits), default=0.0)
-    print(f"{name}: outputs {report.max_error:.1e}, logits {logits:.1e}, {len(report.layers)} layers")
+    print(f"{name}: outputs {report.max_error:.1e}, logits {logits:.1e}")
     report.raise_if_failed()
     assert report.max_error <= 1e-4
 
@@ -73,17 +73,25 @@ def backbones():
 
     sizes = {"num_layers": 2, "hidden_dim": 32, "intermediate_dim": 48}
     text = {"vocabulary_size": 50, **sizes}
-    yield "BERT", lambda: keras_hub.models.BertBackbone(
-        num_heads=4, max_sequence_length=16, **text
+    yield "BERT", lambda: keras_hub.models.BertBackbone(num_heads=4, max_sequence_length=16, **text)
+    yield (
+        "GPT-2",
+        lambda: keras_hub.models.GPT2Backbone(num_heads=4, max_sequence_length=16, **text),
     )
-    yield "GPT-2", lambda: keras_hub.models.GPT2Backbone(
-        num_heads=4, max_sequence_length=16, **text
+    yield (
+        "Llama",
+        lambda: keras_hub.models.LlamaBackbone(num_query_heads=4, num_key_value_heads=2, **text),
     )
-    yield "Llama", lambda: keras_hub.models.LlamaBackbone(
-        num_query_heads=4, num_key_value_heads=2, **text
-    )
-    yield "ViT", lambda: keras_hub.models.ViTBackbone(
-        image_shape=(32, 32, 3), patch_size=16, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=48
+    yield (
+        "ViT",
+        lambda: keras_hub.models.ViTBackbone(
+            image_shape=(32, 32, 3),
+            patch_size=16,
+            num_layers=2,
+            num_heads=4,
+            hidden_dim=32,
+            mlp_dim=48,
+        ),
     )
 
 
