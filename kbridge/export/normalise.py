@@ -163,6 +163,7 @@ _ATTRIBUTE_ARGUMENTS = {
 def emit(call: OpCall, builder: GraphBuilder) -> list[Value]:
     """Appends the nodes of an operation call and returns the values of its outputs."""
     import kbridge.export.opforms  # noqa: F401  (registers the forms)
+    import kbridge.export.quirks  # noqa: F401
 
     form = _FORMS.get(call.name, general)
     return form(call, builder)

@@ -31,10 +31,17 @@ _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError, t
 _JUMPS = ("Discretization", "Embedding", "Equalization", "Hashing", "IntegerLookup")
 
 
+# NB: TensorFlow's own oneDNN divides by zero in some of these and takes the process with it.
+_DEADLY = "AdaptiveMaxPooling"
+
+
 def _usable(case: Case) -> bool:
     plain = len(case.inputs) == 1 and case.inputs[0].dtype == "float32"
     own = case.call or case.model or case.refusal or case.arrays
-    jumps = case.layer.startswith(_JUMPS) or case.layer in ("CategoryEncoding", "Lambda")
+    jumps = case.layer.startswith((*_JUMPS, _DEADLY)) or case.layer in (
+        "CategoryEncoding",
+        "Lambda",
+    )
     policy = not callable(case.config) and "dtype" in case.config
     return plain and not own and not jumps and not policy
 

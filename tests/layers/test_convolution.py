@@ -128,6 +128,13 @@ CASES = [
         (In((9, 8, 3)),),
         {"filters": 4, "kernel_size": (1, 4), "strides": (2, 1), "padding": "same"},
     ),
+    # TensorFlow's Keras adds the bias to the wrong axis here; the JVM gives what it gives.
+    Case(
+        "Conv2D",
+        "channels first as wide as channels",
+        (In((3, 6, 5)),),
+        {"filters": 5, "kernel_size": 3, "padding": "same", **FIRST},
+    ),
     Case(
         "Conv2D",
         "uneven dilation",
