@@ -145,6 +145,11 @@ class BundleWriter:
         self._file.create_dataset(path, data=stored, track_times=False)
         return digest.result()
 
+    def start_sync(self) -> None:
+        """Lets the disk begin with what has been written, beside what the caller does next."""
+        self._file.flush()
+        self._hashing.submit(_sync, self._temporary)
+
     def document(self, path: str, document: Any) -> None:
         """Writes a JSON document as UTF-8 bytes with its digest."""
         data = np.frombuffer(to_json(document).encode("utf-8"), np.uint8)
@@ -170,8 +175,7 @@ class BundleWriter:
                 group.attrs[f"{name}{i}"] = piece
 
     def _publish(self) -> None:
-        with open(self._temporary, "rb+") as f:
-            os.fsync(f.fileno())
+        _sync(self._temporary)
         # NB: mkstemp makes private files; a bundle gets the permissions any new file would have.
         mask = os.umask(0)
         os.umask(mask)
@@ -186,6 +190,11 @@ class BundleWriter:
             f"Expected to write the bundle {str(self.path)!r}. Received: {why}. "
             "Nothing was changed at the target; free some space or write elsewhere."
         )
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as f:
+        os.fsync(f.fileno())
 
 
 class Bundle:

@@ -94,12 +94,14 @@ def export(
     names = metadata.weight_names(model)
     trace = trace_inference(model, signature, names)
     spec = _spec(model, signature, trace, names)
-    inputs, outputs = _golden(model, signature, spec, sample)
     layout = keras2.keras2_weight_layout(model)
     total = sum(_nbytes(v) for v in model.variables)
     with bundle.BundleWriter(path, expected_bytes=total) as writer:
         _write_keras2(writer, model, layout)
         _write_weights(writer, model, spec, names, layout)
+        # NB: the disk works while native Keras answers the golden samples.
+        writer.start_sync()
+        inputs, outputs = _golden(model, signature, spec, sample)
         _write_constants(writer, trace, spec)
         _write_training(writer, model, names)
         _write_golden(writer, spec, inputs, outputs)
