@@ -47,5 +47,5 @@ def test_example(language: str, jvm: object, tmp_path: Path) -> None:
 def _mode() -> list[str]:
     """Returns ``-o`` once everything has been downloaded: offline then, and quicker."""
     plugins = ("org/codehaus/mojo/exec-maven-plugin", "net/alchim31/maven/scala-maven-plugin")
-    there = all((jars.local_repository() / plugin).is_dir() for plugin in plugins)
+    there = all(any((jars.local_repository() / plugin).rglob("*.jar")) for plugin in plugins)
     return ["-o"] if there else []
