@@ -5,12 +5,16 @@ import subprocess
 
 import pytest
 
+# NB: a shell's background jobs ignore Ctrl-C, and so does what they start: the scripts below ask
+# for Python's own handler, so that the tests hold there too.
+
 
 def test_ctrl_c_raises_keyboard_interrupt(run_python, identity_bundle):
     path = str(identity_bundle([("x", (None, 2), "float32")]))
     done = run_python(
         f"""
 import os, signal, threading, time, kbridge, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)
 model = kbridge.load({path!r})
 x = np.ones((2, 2), np.float32)
 threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -31,6 +35,7 @@ def test_unhandled_ctrl_c_ends_the_process_as_python_does(run_python, identity_b
     done = run_python(
         f"""
 import os, signal, time, kbridge, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)
 kbridge.load({path!r}).predict(np.ones((2, 2)))
 os.kill(os.getpid(), signal.SIGINT)
 time.sleep(60)
