@@ -229,6 +229,8 @@ def test_a_large_model_takes_little_more_time_and_memory_than_its_arrays(tmp_pat
     arrays = [keras.ops.convert_to_numpy(v) for v in model.variables]
 
     def plain():
+        # NB: a new file each time, as an export makes one: writing over an old one is cheaper.
+        (tmp_path / "plain.h5").unlink(missing_ok=True)
         with h5py.File(tmp_path / "plain.h5", "w") as f:
             for i, array in enumerate(arrays):
                 f.create_dataset(str(i), data=array)
