@@ -18,7 +18,13 @@ from keras import tree
 from kbridge import bundle, errors
 from kbridge.export import golden, keras2, keras2_order, metadata, rules, sizes, training
 from kbridge.export.graph import Body, GraphBuilder, Node, Value
-from kbridge.export.signature import Signature, functional_of, signature_of, structure_json
+from kbridge.export.signature import (
+    Signature,
+    functional_of,
+    signature_of,
+    structure_json,
+    unique_names,
+)
 from kbridge.export.sources import Source, open_source
 from kbridge.export.tracing import Trace, trace_model
 
@@ -288,13 +294,7 @@ def _output_names(model: Any, trace: Trace) -> list[str]:
         names = [".".join(map(str, path)) for path, _ in paths]
     if len(names) != count:
         names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
-    unique: list[str] = []
-    for name in names:
-        candidate, number = name, 1
-        while candidate in unique:
-            candidate, number = f"{name}_{number}", number + 1
-        unique.append(candidate)
-    return unique
+    return unique_names(names)
 
 
 def _golden(

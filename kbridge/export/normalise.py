@@ -162,7 +162,7 @@ _ATTRIBUTE_ARGUMENTS = {
 
 def emit(call: OpCall, builder: GraphBuilder) -> list[Value]:
     """Appends the nodes of an operation call and returns the values of its outputs."""
-    import kbridge.export.opforms  # noqa: F401  (registers the forms)
+    import kbridge.export.opforms
     import kbridge.export.quirks  # noqa: F401
 
     form = _FORMS.get(call.name, general)

@@ -43,7 +43,7 @@ def signature_of(model: Any, sample: Any = None) -> Signature:
     functional = functional_of(model)
     if functional is not None:
         struct = functional._inputs_struct
-        names = _unique([tensor.name for tensor in functional.inputs])
+        names = unique_names([tensor.name for tensor in functional.inputs])
         inputs = [
             _input_spec(name, tensor) for name, tensor in zip(names, functional.inputs, strict=True)
         ]
@@ -106,7 +106,8 @@ def _input_spec(name: str, tensor: Any) -> InputSpec:
     return InputSpec(name, tuple(tensor.shape), tensor.dtype, optional)
 
 
-def _unique(names: list[str]) -> list[str]:
+def unique_names(names: list[str]) -> list[str]:
+    """Returns the names with a number behind those that came before."""
     found: list[str] = []
     for name in names:
         candidate, number = name, 1

@@ -1,4 +1,4 @@
-"""Layers that act in training only: at inference they give what they get, and keep their arguments."""
+"""Layers that act in training only: at inference they give what they get."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _integers(x: Any) -> Any:
 
 @lowers(layers.IntegerLookup)
 def lower_integer_lookup(layer: Any, inputs: Any) -> Any:
-    """Positions in the vocabulary, by search in a sorted table of it; unknown ones as the layer says."""
+    """Positions in the vocabulary, by search in a sorted table; unknown ones as the layer says."""
     inputs = ops.cast(inputs, "int64")
     if layer.invert:
         return _inverted(layer, inputs)
