@@ -149,18 +149,51 @@ def export(
 
 
 @app.command()
-def inspect(bundle: BundleFile, as_json: Json = False) -> None:
-    """Show what a bundle holds: inputs, outputs, layers, weights, training. Needs no Java.
+def inspect(
+    bundle: BundleFile,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show the steps that compute a prediction. Needs Java.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="With --plan: run it, and show what takes the time.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="With --plan: samples in a batch.")] = 1,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="With --plan: a batch of inputs (.npy, .npz)."),
+    ] = None,
+    engine: Engine = "auto",
+    as_json: Json = False,
+) -> None:
+    """Show what a bundle holds, or with --plan how it is computed.
+
+    Without --plan: inputs, outputs, layers, weights, training; Java is not needed. With --plan: the
+    steps, which operations each computes at once, by which implementation, and how long it takes;
+    and which operations the engine left to ND4J.
 
     For example:
 
     - `kbridge inspect model.h5`
 
     - `kbridge inspect model.h5 --json | jq .weights.parameters`
-    """
-    from kbridge.inspection import describe, render
 
-    told = describe(bundle)
+    - `kbridge inspect model.h5 --plan --profile --engine onednn --batch 4`
+    """
+    if not plan:
+        if profile or inputs is not None:
+            raise typer.BadParameter("--profile and --input need --plan", param_hint="--plan")
+        from kbridge.inspection import describe, render
+
+        told = describe(bundle)
+    else:
+        from kbridge._arrayfiles import read_arrays
+        from kbridge.planview import RUNS, describe_plan
+        from kbridge.planview import render_plan as render
+
+        with working(f"compiling {bundle.name}", as_json):
+            x = None if inputs is None else read_arrays(inputs)
+            runs = RUNS if profile else 0
+            told = describe_plan(bundle, x, batch=batch, runs=runs, engine=engine)
     if as_json:
         print_json(told)
     else:

@@ -223,9 +223,9 @@ class JvmModel:
             runs: How often to run it, to find out how long each step takes.
 
         Returns:
-            For each step the ``node`` it computes (the last one of several), the ``ops``, the
-            layer's ``scope``, the ``implementation``, and with `runs` the shortest time in
-            ``microseconds``.
+            For each step the ``node`` it computes (the last one of several), all of them as
+            ``members``, the ``ops``, the layer's ``scope``, the ``implementation``, and with
+            `runs` the shortest time in ``microseconds``.
         """
         self._check_open()
         ready = self._inputs.convert(self._inputs.check(x))

@@ -84,6 +84,41 @@ def test_export_and_inspect(cli, files, tmp_path):
         assert word in text
 
 
+def test_inspect_plan(cli, files, jvm):
+    args = ("inspect", files.bundle, "--plan", "--engine", "onednn", "--batch", "3")
+    told = parsed(cli(*args, "--json").stdout)
+    assert told["inputs"] == {"x": [3, 4]}
+    assert told["nd4j_steps"] == []
+    first = told["steps"][0]
+    assert first["ops"] == "Matmul+Add+Relu"
+    assert len(first["members"]) == 3
+    assert first["implementation"].startswith("oneDNN")
+    assert told["nodes"] > len(told["steps"])
+    assert told["total_microseconds"] is None
+    assert "microseconds" not in first
+    text = cli(*args).output
+    assert "Matmul + Add + Relu" in text
+    assert "no step is left to ND4J" in text
+
+
+def test_inspect_plan_with_times(cli, files, jvm, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 4), "float32"))
+    args = ("inspect", files.bundle, "--plan", "--profile", "--engine", "nd4j")
+    told = parsed(cli(*args, "--input", tmp_path / "x.npy", "--json").stdout)
+    assert told["inputs"] == {"x": [2, 4]}
+    assert len(told["nd4j_steps"]) == len(told["steps"]) == told["nodes"]
+    assert sum(step["share"] for step in told["steps"]) == pytest.approx(1)
+    spent = sum(step["microseconds"] for step in told["steps"])
+    assert told["total_microseconds"] == pytest.approx(spent) != 0
+    text = cli(*args).output
+    assert "By kind" in text
+    assert "steps are ND4J's: Matmul (3)" in text
+
+
+def test_profile_needs_plan(cli, files):
+    assert "--plan" in cli("inspect", files.bundle, "--profile", code=2).output
+
+
 def test_export_json_and_sample(cli, files, tmp_path):
     np.save(tmp_path / "x.npy", np.ones((5, 4), "float32"))
     out = tmp_path / "new.h5"

@@ -92,13 +92,15 @@ public final class HostCall {
    *
    * @param addresses as for {@link #run}
    * @param runs how often to run it, to find out how long each step takes; 0 for not at all
-   * @return JSON: a list of objects with node, ops, scope, implementation, and microseconds if it was run
+   * @return JSON: a list of objects with node, members, ops, scope, implementation, and microseconds if it was run
    */
   public String planSteps(long[] addresses, int runs) {
     ArrayNode steps = new ObjectMapper().createArrayNode();
     for (StepInfo step : model.planSteps(inputs(addresses), runs)) {
       ObjectNode json = steps.addObject();
       json.put("node", step.node()).put("ops", step.ops()).put("scope", step.scope()).put("implementation", step.implementation());
+      ArrayNode members = json.putArray("members");
+      step.members().forEach(members::add);
       if (runs > 0) {
         json.put("microseconds", step.microseconds());
       }

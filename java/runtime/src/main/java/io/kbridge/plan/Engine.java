@@ -67,6 +67,16 @@ public interface Engine extends AutoCloseable {
     }
 
     /**
+     * Names what {@link #group} put together.
+     *
+     * @param node a node of the plan
+     * @return the nodes it is made of, in the order they run; the node itself if it is one of the graph
+     */
+    default List<GraphNode> members(GraphNode node) {
+      return List.of(node);
+    }
+
+    /**
      * Finds a way to compute a node.
      *
      * @param context the node, which must be looked at only: nothing may be allocated before the result is called

@@ -61,7 +61,7 @@ public final class Plan implements AutoCloseable {
    */
   public List<StepInfo> describe(Map<String, INDArray> given, int runs) {
     inputs.forEach((name, array) -> copy(given.get(name), array));
-    return steps.describe(runs);
+    return steps.describe(runs, session::members);
   }
 
   /**

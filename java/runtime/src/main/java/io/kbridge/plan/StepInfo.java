@@ -1,18 +1,23 @@
 package io.kbridge.plan;
 
 import io.kbridge.graph.GraphNode;
+import java.util.Collections;
+import java.util.List;
 import java.util.Objects;
+import java.util.stream.Collectors;
 
 /** What a plan does at one step. Immutable. */
 public final class StepInfo {
   private final String node;
+  private final List<String> members;
   private final String ops;
   private final String scope;
   private final String implementation;
   private final double microseconds;
 
-  StepInfo(GraphNode node, Step step, double microseconds) {
+  StepInfo(GraphNode node, List<GraphNode> members, Step step, double microseconds) {
     this.node = Objects.requireNonNull(node, "node").name();
+    this.members = Collections.unmodifiableList(members.stream().map(GraphNode::name).collect(Collectors.toList()));
     this.ops = node.op();
     this.scope = node.scope();
     this.implementation = step.implementation();
@@ -26,6 +31,15 @@ public final class StepInfo {
    */
   public String node() {
     return node;
+  }
+
+  /**
+   * Returns all nodes that the step computes.
+   *
+   * @return their names, in the order they run
+   */
+  public List<String> members() {
+    return members;
   }
 
   /**

@@ -2,9 +2,11 @@ package io.kbridge.plan;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
+import io.kbridge.graph.GraphNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 
 /** Steps in the order they run, each with the node it computes, for messages. */
 final class StepList {
@@ -42,8 +44,9 @@ final class StepList {
    * Describes all steps.
    *
    * @param runs how often to run them all, to find out how long each takes; may be 0
+   * @param members tells which nodes of the graph one is made of
    */
-  List<StepInfo> describe(int runs) {
+  List<StepInfo> describe(int runs, Function<GraphNode, List<GraphNode>> members) {
     double[] shortest = new double[steps.length];
     Arrays.fill(shortest, runs == 0 ? Double.NaN : Double.POSITIVE_INFINITY);
     for (int run = 0; run < runs; run++) {
@@ -55,7 +58,7 @@ final class StepList {
     }
     List<StepInfo> infos = new ArrayList<>();
     for (int i = 0; i < steps.length; i++) {
-      infos.add(new StepInfo(contexts[i].node(), steps[i], shortest[i]));
+      infos.add(new StepInfo(contexts[i].node(), members.apply(contexts[i].node()), steps[i], shortest[i]));
     }
     return infos;
   }

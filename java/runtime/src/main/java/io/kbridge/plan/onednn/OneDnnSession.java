@@ -71,6 +71,12 @@ final class OneDnnSession implements Engine.Session {
   }
 
   @Override
+  public List<GraphNode> members(GraphNode node) {
+    Chain chain = chains.get(node);
+    return chain == null ? List.of(node) : chain.members();
+  }
+
+  @Override
   public OpMapping lower(OpContext context) {
     Chain chain = chains.get(context.node());
     Head head = Heads.of(chain.head());
