@@ -129,7 +129,8 @@ def output_spec(op: Any, args: tuple, kwargs: dict) -> Any:
 # Operands are brought to the output's dtype: Keras computes in it.
 _PROMOTING = frozenset(
     "Add Subtract Multiply Divide TrueDivide DivideNoNan FloorDivide Mod Fmod Power Maximum "
-    "Minimum Fmax Fmin Arctan2 Hypot Logaddexp Logaddexp2 Heaviside Nextafter Gcd Lcm BitwiseAnd BitwiseOr "
+    "Minimum Fmax Fmin Arctan2 Hypot Logaddexp Logaddexp2 Heaviside Nextafter Gcd Lcm "
+    "BitwiseAnd BitwiseOr "
     "BitwiseXor BitwiseLeftShift BitwiseRightShift LeftShift RightShift Concatenate Stack Dot "
     "Tensordot Einsum Matmul Outer Inner Vdot Kron Cross Append Hstack Vstack Dstack Polar".split()
 )

@@ -283,8 +283,8 @@ def _quantized_call(layer: Any) -> Callable:
 
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise UnsupportedCall(
-            f"it is quantised to {layer.quantization_mode}, of which kbridge does not know that the "
-            "JVM rounds as Keras does",
+            f"it is quantised to {layer.quantization_mode}, of which kbridge does not know that "
+            "the JVM rounds as Keras does",
             f"Quantise it to one of {', '.join(_QUANTIZATIONS)}, or export it as it was before.",
         )
 

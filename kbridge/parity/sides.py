@@ -39,7 +39,6 @@ class NativeSide:
         packed = pack(self._structure, inputs)
         return record(self._model, packed, self._calls.__contains__, self._taps)
 
-
     def record_moved(self, inputs: Flat) -> Recording:
         """Returns the same with weights and inputs changed by what rounding would change."""
         return record_moved(self._model, inputs, self.record)

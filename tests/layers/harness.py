@@ -1,9 +1,10 @@
 """Parity of layers: a tiny model around each use of a layer, in Keras and in the JVM.
 
-A family's module lists its cases in `CASES` and gets its test from `layer_test(CASES)`. One bundle is
-written per case and asked for two batches of different sizes; where an input has free sizes they
+A family's module lists its cases in `CASES` and gets its test from `layer_test(CASES)`. One bundle
+is written per case and asked for two batches of different sizes; where an input has free sizes they
 differ too. What comes back has to have native Keras's structure, shapes and dtypes and, within
-`rtol` and `atol`, its numbers. A case with a `refusal` shows instead that the export says no, by name.
+`rtol` and `atol`, its numbers. A case with a `refusal` shows instead that the export says no, by
+name.
 """
 
 from __future__ import annotations
