@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ CONSTANTS = "/kbridge/constants"
 
 # NB: 64 is a cache line and the widest vector register: mapped weights can be used where they lie.
 _ALIGNMENT = 64
+
+# So much is written at a time, so that the disk starts while there is more to write.
+_PIECE = 64 << 20
 
 _STORED_AS = {"bool": np.dtype("uint8"), "bfloat16": np.dtype("uint16")}
 
@@ -99,6 +102,10 @@ class BundleWriter:
         self._temporary: Path | None = None
         self._file: h5py.File | None = None
         self._hashing = ThreadPoolExecutor(1, "kbridge-digest")
+        self._syncing = ThreadPoolExecutor(1, "kbridge-sync")
+        self._digests: list[tuple[dict, Future[str]]] = []
+        self._syncs: list[Future[None]] = []
+        self._unsynced = 0
 
     def __enter__(self) -> BundleWriter:
         try:
@@ -119,7 +126,8 @@ class BundleWriter:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        self._hashing.shutdown()
+        for thread in (self._hashing, self._syncing):
+            thread.shutdown()
         try:
             self._file.close()
             if error is None:
@@ -132,23 +140,55 @@ class BundleWriter:
         if isinstance(error, OSError) and not isinstance(error, errors.KBridgeError):
             raise self._storage_error(error) from error
 
-    def array(self, path: str, array: np.ndarray) -> str:
-        """Writes one array and returns the SHA-256 of its stored bytes.
+    def array(self, path: str, array: np.ndarray, entry: dict | None = None) -> None:
+        """Writes one array.
 
         Args:
             path: Dataset path; groups on the way are made.
-            array: The values. Only this one array is held besides the caller's.
+            array: The values. No more than this array and the one before are held besides the
+                caller's.
+            entry: What a document says of the array: it is given `path`, and by
+                `wait_for_digests` the `sha256` of the stored bytes.
         """
         stored = stored_array(array)
-        # NB: hashing takes as long as writing and needs no lock, so both run at once.
-        digest = self._hashing.submit(digest_of, stored)
-        self._file.create_dataset(path, data=stored, track_times=False)
-        return digest.result()
+        if entry is not None:
+            entry["path"] = path
+            self._wait_for_digests(all_but=1)
+            # NB: hashing takes as long as writing and needs no lock, so both run at once.
+            self._digests.append((entry, self._hashing.submit(digest_of, stored)))
+        rows = max(1, _PIECE // max(1, stored.nbytes // max(1, len(stored)))) if stored.ndim else 0
+        if not 0 < rows < len(stored):
+            self._file.create_dataset(path, data=stored, track_times=False)
+            self._written(stored.nbytes)
+            return
+        dataset = self._file.create_dataset(path, stored.shape, stored.dtype, track_times=False)
+        for first in range(0, len(stored), rows):
+            piece = stored[first : first + rows]
+            dataset[first : first + rows] = piece
+            self._written(piece.nbytes)
+
+    def wait_for_digests(self) -> None:
+        """Completes the entries of all arrays written so far."""
+        self._wait_for_digests()
+
+    def _wait_for_digests(self, all_but: int = 0) -> None:
+        while len(self._digests) > all_but:
+            entry, digest = self._digests.pop(0)
+            entry["sha256"] = digest.result()
+
+    def _written(self, size: int) -> None:
+        self._unsynced += size
+        if self._unsynced >= _PIECE:
+            self._start_sync()
 
     def start_sync(self) -> None:
         """Lets the disk begin with what has been written, beside what the caller does next."""
         self._file.flush()
-        self._hashing.submit(_sync, self._temporary)
+        self._start_sync()
+
+    def _start_sync(self) -> None:
+        self._unsynced = 0
+        self._syncs.append(self._syncing.submit(_sync, self._temporary))
 
     def document(self, path: str, document: Any) -> None:
         """Writes a JSON document as UTF-8 bytes with its digest."""
@@ -175,6 +215,9 @@ class BundleWriter:
                 group.attrs[f"{name}{i}"] = piece
 
     def _publish(self) -> None:
+        # NB: the system tells a failed write to the first who asks only.
+        for earlier in self._syncs:
+            earlier.result()
         _sync(self._temporary)
         # NB: mkstemp makes private files; a bundle gets the permissions any new file would have.
         mask = os.umask(0)

@@ -59,13 +59,13 @@ def traced_ops(model: Any, sample: Any) -> set[str]:
     """The operations of a model's graph."""
     import keras
 
-    from kbridge.export import exporter, metadata
+    from kbridge.export import exporter, metadata, spec
     from kbridge.export.signature import signature_of
 
     signature = signature_of(model, sample)
     trace = exporter.trace_inference(model, signature, metadata.weight_names(model))
     outputs = keras.tree.flatten(trace.output_structure)
-    graphs = exporter.live_graphs(trace, outputs)
+    graphs = spec.live_graphs(trace, outputs)
     return {node.op for graph in graphs.values() for node in graph.nodes}
 
 

@@ -16,20 +16,11 @@ import numpy as np
 from keras import tree
 
 from kbridge import bundle, errors
-from kbridge.export import golden, keras2, keras2_order, metadata, rules, sizes, training
-from kbridge.export.graph import Body, GraphBuilder, Node, Value
-from kbridge.export.signature import (
-    Signature,
-    functional_of,
-    signature_of,
-    structure_json,
-    unique_names,
-)
+from kbridge.export import golden, keras2, metadata, rules, sizes, writing
+from kbridge.export.signature import Signature, signature_of
 from kbridge.export.sources import Source, open_source
+from kbridge.export.spec import bundle_spec
 from kbridge.export.tracing import Trace, trace_model
-
-# The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
-KERAS2_DIALECT = "2.15.0"
 
 
 @dataclasses.dataclass
@@ -99,18 +90,19 @@ def export(
     signature = signature_of(model, sample)
     names = metadata.weight_names(model)
     trace = trace_inference(model, signature, names)
-    spec = _spec(model, signature, trace, names)
+    spec = bundle_spec(model, signature, trace)
     layout = keras2.keras2_weight_layout(model)
-    total = sum(_nbytes(v) for v in model.variables)
+    total = sum(writing.stored_bytes(v) for v in model.variables)
     with bundle.BundleWriter(path, expected_bytes=total) as writer:
-        _write_keras2(writer, model, layout)
-        _write_weights(writer, model, spec, names, layout)
-        # NB: the disk works while native Keras answers the golden samples.
+        writing.write_keras2(writer, model, layout)
+        writing.write_weights(writer, model, spec, names, layout)
+        # NB: the disk and the digests work while native Keras answers the golden samples.
         writer.start_sync()
         inputs, outputs = _golden(model, signature, spec, sample)
-        _write_constants(writer, trace, spec)
-        _write_training(writer, model, names)
-        _write_golden(writer, spec, inputs, outputs)
+        writing.write_constants(writer, trace, spec)
+        writing.write_training(writer, model, names)
+        writing.write_golden(writer, spec, inputs, outputs)
+        writer.wait_for_digests()
         writer.document(bundle.SPEC, spec)
         writer.document(bundle.PROVENANCE, _provenance(source))
     return ExportReport(
@@ -158,145 +150,6 @@ def trace_inference(model: Any, signature: Signature, names: dict[int, str]) -> 
     return trace
 
 
-def _spec(model: Any, signature: Signature, trace: Trace, names: dict[int, str]) -> dict[str, Any]:
-    values = tree.flatten(trace.output_structure)
-    graphs = live_graphs(trace, values)
-    used = {v.name for v in values}
-    used |= {v.name for g in graphs.values() for n in g.nodes for v in n.inputs if v is not None}
-    used |= {v.name for g in graphs.values() for v in g.outputs}
-    builder = trace.builder
-    config, reason = metadata.keras_model_config(model)
-    return {
-        "schema_version": bundle.SCHEMA_VERSION,
-        "name": model.name,
-        "inputs": [
-            {"name": i.name, "shape": list(i.shape), "dtype": i.dtype, "optional": i.optional}
-            for i in signature.inputs
-        ],
-        "outputs": [
-            {"name": name, "shape": list(v.shape), "dtype": v.dtype, "value": v.name}
-            for name, v in zip(_output_names(model, trace), values, strict=True)
-        ],
-        "input_structure": signature.structure,
-        "output_structure": structure_json(trace.output_structure),
-        "weights": metadata.weights_metadata(model),
-        "constants": {
-            v.name: _constant_entry(v)
-            for v in builder.values.values()
-            if v.kind == "constant" and v.name in used
-        },
-        "graphs": {name: _graph_json(graph) for name, graph in graphs.items()},
-        "layer_outputs": _layer_outputs(trace),
-        "layers": metadata.layers_metadata(model),
-        "keras_model": config,
-        "keras_model_refusal": reason,
-    }
-
-
-def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
-    """The graphs, without nodes nobody reads (masks that end nowhere, for one)."""
-    live = {v.name for v in outputs}
-    for layer_output in trace.layer_outputs:
-        # NB: a layer's own answer is kept for parity even if the model does not use it all.
-        live |= {v.name for v in layer_output.values}
-    builder = trace.builder
-    main = Body("inference", trace.inputs, _live_nodes(builder, builder.nodes, live), outputs)
-    graphs = {"inference": main}
-    pending = [main]
-    while pending:
-        for node in pending.pop().nodes:
-            for body in builder.bodies_of(node):
-                graphs[body.name] = body
-                pending.append(body)
-    return graphs
-
-
-def _live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> list[Node]:
-    kept = []
-    for node in reversed(nodes):
-        if any(v.name in live for v in node.outputs):
-            kept.append(node)
-            live |= {v.name for v in node.inputs if v is not None}
-            live |= {v.name for v in sizes.referenced(node.attrs)}
-            for body in builder.bodies_of(node):
-                within = {v.name for v in body.outputs}
-                body.nodes = _live_nodes(builder, body.nodes, within)
-                # NB: a body may ask for the shape of a value around it without reading it.
-                live |= within
-    return kept[::-1]
-
-
-def _graph_json(graph: Body) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if graph.name != "inference":
-        found["inputs"] = [_value_json(v) for v in graph.inputs]
-    found["nodes"] = [_node_json(node) for node in graph.nodes]
-    found["outputs"] = [v.name for v in graph.outputs]
-    return found
-
-
-def _node_json(node: Node) -> dict[str, Any]:
-    return {
-        "name": node.name,
-        "op": node.op,
-        "scope": node.scope,
-        "inputs": [None if v is None else v.name for v in node.inputs],
-        "attrs": _attrs_json(node.attrs),
-        "outputs": [_value_json(v) for v in node.outputs],
-    }
-
-
-def _value_json(value: Value) -> dict[str, Any]:
-    return {"name": value.name, "shape": list(value.shape), "dtype": value.dtype}
-
-
-def _attrs_json(value: Any) -> Any:
-    if isinstance(value, sizes.Dynamic):
-        return value.to_json()
-    if isinstance(value, dict):
-        return {name: _attrs_json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_attrs_json(item) for item in value]
-    return _number_json(value)
-
-
-def _number_json(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        return "nan" if np.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
-
-
-def _constant_entry(value: Value) -> dict[str, Any]:
-    entry: dict[str, Any] = {"dtype": value.dtype, "shape": list(value.shape)}
-    if not isinstance(value.data, np.ndarray):
-        entry["value"] = _number_json(value.data)
-    return entry
-
-
-def _layer_outputs(trace: Trace) -> list[dict[str, Any]]:
-    return [
-        {
-            "scope": o.scope,
-            "call": o.call,
-            "class_name": o.class_name,
-            "values": [v.name for v in o.values],
-        }
-        for o in trace.layer_outputs
-    ]
-
-
-def _output_names(model: Any, trace: Trace) -> list[str]:
-    count = len(tree.flatten(trace.output_structure))
-    functional = functional_of(model)
-    names = list(functional.output_names) if functional is not None else []
-    if isinstance(trace.output_structure, dict):
-        paths = tree.flatten_with_path(trace.output_structure)
-        names = [".".join(map(str, path)) for path, _ in paths]
-    if len(names) != count:
-        names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
-    return unique_names(names)
-
-
 def _golden(
     model: Any, signature: Signature, spec: dict[str, Any], sample: Any
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -326,103 +179,6 @@ def _checked_sample(sample: Any, signature: Signature) -> list[np.ndarray]:
             f"Received: {[list(a.shape) for a in flat]}. Give one array per input, batch first."
         )
     return [a.astype(i.dtype) for a, i in zip(flat, signature.inputs, strict=True)]
-
-
-def _nbytes(variable: keras.Variable) -> int:
-    return int(np.prod(variable.shape)) * np.dtype(_storage(variable.dtype)).itemsize
-
-
-def _storage(dtype: str) -> str:
-    return {"bfloat16": "uint16", "bool": "uint8"}.get(dtype, dtype)
-
-
-def _write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
-    config = keras2.keras2_model_config(model)
-    # NB: readers of Keras 2 files tell the dialect of `model_config` by this version.
-    version = keras.version() if config is None else KERAS2_DIALECT
-    for path in ("/", "/model_weights"):
-        writer.attribute(path, "keras_version", version)
-        writer.attribute(path, "backend", keras.backend.backend())
-    # NB: Keras 2 keeps a subclassed model's own weights beside the layers, not among them.
-    layers = [layer for layer, _ in layout if layer != keras2_order.TOP_LEVEL]
-    writer.attribute("/model_weights", "layer_names", layers)
-    for layer, weights in layout:
-        names = [name for name, _ in weights]
-        writer.attribute(f"/model_weights/{layer}", "weight_names", names)
-    for name, document in (
-        ("model_config", config),
-        ("training_config", keras2.keras2_training_config(model)),
-    ):
-        if document is not None:
-            writer.attribute("/", name, bundle.to_json(document))
-
-
-def _write_weights(
-    writer: bundle.BundleWriter,
-    model: Any,
-    spec: dict[str, Any],
-    names: dict[int, str],
-    layout: Any,
-) -> None:
-    paths = {
-        id(variable): f"/model_weights/{layer}/{name}"
-        for layer, weights in layout
-        for name, variable in weights
-    }
-    for variable in model.variables:
-        name = names[id(variable)]
-        path = paths.get(id(variable), f"/kbridge/variables/{name}")
-        entry = spec["weights"][name]
-        entry["path"] = path
-        entry["sha256"] = writer.array(path, host_array(variable))
-
-
-def host_array(variable: keras.Variable) -> np.ndarray:
-    """Returns a variable's values, sharing its memory where the backend lets NumPy do that."""
-    tensor = variable.value
-    if keras.backend.backend() == "torch":
-        tensor = tensor.detach()
-    elif hasattr(tensor, "read_value"):
-        tensor = tensor.read_value()
-    try:
-        return np.from_dlpack(tensor)
-    except (AttributeError, BufferError, RuntimeError, TypeError):
-        # Not in the CPU's memory, or of a dtype NumPy has no name for.
-        return keras.ops.convert_to_numpy(variable)
-
-
-def _write_constants(writer: bundle.BundleWriter, trace: Trace, spec: dict[str, Any]) -> None:
-    for name, entry in spec["constants"].items():
-        if "value" not in entry:
-            entry["path"] = f"{bundle.CONSTANTS}/{name}"
-            entry["sha256"] = writer.array(entry["path"], trace.builder.values[name].data)
-
-
-def _write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, str]) -> None:
-    document, variables = training.training_metadata(model, names)
-    for path, variable in variables:
-        writer.array(path, host_array(variable))
-    order = keras2.keras2_optimizer_names(model, [path for path, _ in variables])
-    if order is not None:
-        writer.attribute("/optimizer_weights", "weight_names", order)
-    writer.document(bundle.TRAINING, document)
-
-
-def _write_golden(
-    writer: bundle.BundleWriter,
-    spec: dict[str, Any],
-    inputs: list[np.ndarray],
-    outputs: list[np.ndarray],
-) -> None:
-    writer.attribute("/kbridge/golden", "rtol", golden.RTOL)
-    writer.attribute("/kbridge/golden", "atol", golden.ATOL)
-    writer.attribute("/kbridge/golden", "seed", golden.SEED)
-    for root, entries, arrays in (
-        (bundle.GOLDEN_INPUTS, spec["inputs"], inputs),
-        (bundle.GOLDEN_OUTPUTS, spec["outputs"], outputs),
-    ):
-        for entry, array in zip(entries, arrays, strict=True):
-            writer.array(f"{root}/{entry['name']}", array)
 
 
 def _provenance(source: Source) -> dict[str, Any]:

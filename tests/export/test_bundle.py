@@ -58,12 +58,29 @@ def test_element_types_keep_their_bits(tmp_path, dtype):
 
     true = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     array = np.array([[0, 1], [1, 0]]).astype(true)[:, ::-1]
+    entry = {}
     with bundle.BundleWriter(tmp_path / "a.h5") as writer:
-        digest = writer.array("/a", array)
+        writer.array("/a", array, entry)
+        writer.wait_for_digests()
     with h5py.File(tmp_path / "a.h5") as f:
         stored = f["a"][()]
-    assert bundle.digest_of(stored) == digest
+    assert entry == {"path": "/a", "sha256": bundle.digest_of(stored)}
     assert np.array_equal(stored.view(true), array)
+
+
+def test_arrays_that_are_written_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "_PIECE", 1 << 10)
+    arrays = [np.random.random(shape) for shape in [(1000,), (7, 200), (1, 5000), (3, 0)]]
+    entries = [{} for _ in arrays]
+    with bundle.BundleWriter(tmp_path / "a.h5") as writer:
+        for i, (array, entry) in enumerate(zip(arrays, entries, strict=True)):
+            writer.array(f"/{i}", array, entry)
+        writer.wait_for_digests()
+    with h5py.File(tmp_path / "a.h5") as f:
+        for array, entry in zip(arrays, entries, strict=True):
+            assert np.array_equal(f[entry["path"]][()], array)
+            assert f[entry["path"]].chunks is None
+            assert entry["sha256"] == bundle.digest_of(array)
 
 
 def files_in(folder):

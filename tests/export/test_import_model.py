@@ -38,9 +38,9 @@ def bundle_of(model, path):
     with bundle.BundleWriter(path) as writer:
         for variable in model.variables:
             name = names[id(variable)]
-            weights[name]["path"] = f"/kbridge/variables/{name}"
             values = keras.ops.convert_to_numpy(variable)
-            weights[name]["sha256"] = writer.array(weights[name]["path"], values)
+            writer.array(f"/kbridge/variables/{name}", values, weights[name])
+        writer.wait_for_digests()
         for place, variable in variables:
             writer.array(place, keras.ops.convert_to_numpy(variable))
         spec = {

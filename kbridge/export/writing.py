@@ -1,0 +1,116 @@
+"""The parts of a bundle, each written in the place docs/bundle-format.md gives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kbridge import bundle
+from kbridge.export import golden, keras2, keras2_order, training
+from kbridge.export.tracing import Trace
+
+# The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
+KERAS2_DIALECT = "2.15.0"
+
+
+def write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
+    """Writes what readers of Keras 2 files look for: versions, configurations, names."""
+    config = keras2.keras2_model_config(model)
+    # NB: readers of Keras 2 files tell the dialect of `model_config` by this version.
+    version = keras.version() if config is None else KERAS2_DIALECT
+    for path in ("/", "/model_weights"):
+        writer.attribute(path, "keras_version", version)
+        writer.attribute(path, "backend", keras.backend.backend())
+    # NB: Keras 2 keeps a subclassed model's own weights beside the layers, not among them.
+    layers = [layer for layer, _ in layout if layer != keras2_order.TOP_LEVEL]
+    writer.attribute("/model_weights", "layer_names", layers)
+    for layer, weights in layout:
+        names = [name for name, _ in weights]
+        writer.attribute(f"/model_weights/{layer}", "weight_names", names)
+    for name, document in (
+        ("model_config", config),
+        ("training_config", keras2.keras2_training_config(model)),
+    ):
+        if document is not None:
+            writer.attribute("/", name, bundle.to_json(document))
+
+
+def write_weights(
+    writer: bundle.BundleWriter,
+    model: Any,
+    spec: dict[str, Any],
+    names: dict[int, str],
+    layout: Any,
+) -> None:
+    """Writes every variable of the model once."""
+    paths = {
+        id(variable): f"/model_weights/{layer}/{name}"
+        for layer, weights in layout
+        for name, variable in weights
+    }
+    for variable in model.variables:
+        name = names[id(variable)]
+        path = paths.get(id(variable), f"/kbridge/variables/{name}")
+        writer.array(path, host_array(variable), spec["weights"][name])
+
+
+def host_array(variable: keras.Variable) -> np.ndarray:
+    """Returns a variable's values, sharing its memory where the backend lets NumPy do that."""
+    tensor = variable.value
+    if keras.backend.backend() == "torch":
+        tensor = tensor.detach()
+    elif hasattr(tensor, "read_value"):
+        tensor = tensor.read_value()
+    try:
+        return np.from_dlpack(tensor)
+    except (AttributeError, BufferError, RuntimeError, TypeError):
+        # Not in the CPU's memory, or of a dtype NumPy has no name for.
+        return keras.ops.convert_to_numpy(variable)
+
+
+def write_constants(writer: bundle.BundleWriter, trace: Trace, spec: dict[str, Any]) -> None:
+    """Writes the arrays of the graph that are no weights."""
+    for name, entry in spec["constants"].items():
+        if "value" not in entry:
+            path = f"{bundle.CONSTANTS}/{name}"
+            writer.array(path, trace.builder.values[name].data, entry)
+
+
+def write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, str]) -> None:
+    """Writes the training document and the optimizer's state."""
+    document, variables = training.training_metadata(model, names)
+    for path, variable in variables:
+        writer.array(path, host_array(variable))
+    order = keras2.keras2_optimizer_names(model, [path for path, _ in variables])
+    if order is not None:
+        writer.attribute("/optimizer_weights", "weight_names", order)
+    writer.document(bundle.TRAINING, document)
+
+
+def write_golden(
+    writer: bundle.BundleWriter,
+    spec: dict[str, Any],
+    inputs: list[np.ndarray],
+    outputs: list[np.ndarray],
+) -> None:
+    """Writes the golden samples and the tolerances a runtime is held to."""
+    writer.attribute("/kbridge/golden", "rtol", golden.RTOL)
+    writer.attribute("/kbridge/golden", "atol", golden.ATOL)
+    writer.attribute("/kbridge/golden", "seed", golden.SEED)
+    for root, entries, arrays in (
+        (bundle.GOLDEN_INPUTS, spec["inputs"], inputs),
+        (bundle.GOLDEN_OUTPUTS, spec["outputs"], outputs),
+    ):
+        for entry, array in zip(entries, arrays, strict=True):
+            writer.array(f"{root}/{entry['name']}", array)
+
+
+def stored_bytes(variable: keras.Variable) -> int:
+    """Returns how much of the file a variable takes."""
+    return int(np.prod(variable.shape)) * np.dtype(_storage(variable.dtype)).itemsize
+
+
+def _storage(dtype: str) -> str:
+    return {"bfloat16": "uint16", "bool": "uint8"}.get(dtype, dtype)
