@@ -1,6 +1,7 @@
 """Every operation that `io.kbridge.plan.nd4j` claims to know has a parity case.
 
 Loops and branches (`io.kbridge.plan.control`) are no single operations, and are not asked for here.
+Nor are the operations of gradients, which Keras has not: `...Gradients` classes.
 """
 
 import importlib
@@ -16,7 +17,8 @@ def known_ops():
         jpype.JClass("io.kbridge.plan.OpMappings"), registry.getClass().getClassLoader()
     )
     for family in families:
-        if str(family.getClass().getPackageName()) == "io.kbridge.plan.nd4j":
+        name = str(family.getClass().getName())
+        if name.startswith("io.kbridge.plan.nd4j.") and not name.endswith("Gradients"):
             registry.add(family)
     return {str(name) for name in registry.names()}
 
