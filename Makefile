@@ -23,7 +23,7 @@ demo: $(VENV)/demo-$(PACKAGES) $(JAR)
 	$(PYTHON) examples/emotion/demo.py
 
 test: $(VENV)/test-$(PACKAGES) $(JAR) test-java
-	$(PYTHON) -m pytest -m "not slow and not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(VENV)/dev-$(PACKAGES) $(JAR)
 	$(PYTHON) -m pytest -m "slow and not gpu"

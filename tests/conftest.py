@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,21 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints how many cases of each parity suite passed, by the property "suite" of the tests."""
+    counts: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            suite = dict(report.user_properties).get("suite")
+            if suite is not None:
+                counts.setdefault(suite, Counter())[outcome] += 1
+    for suite, count in sorted(counts.items()):
+        rate = 100 * count["passed"] / count.total()
+        terminalreporter.write_line(
+            f"{suite}: {count['passed']} of {count.total()} cases pass ({rate:.1f} %)"
+        )
 
 
 @pytest.fixture(scope="session")

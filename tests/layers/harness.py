@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,6 @@ ATOL = 1e-5
 # Sizes of the batch and of free dimensions: of the sample in the bundle, then of the two checks.
 BATCHES = (2, 1, 3)
 FREE_SIZES = (6, 5, 9)
-
-RESULTS: Counter[str] = Counter()
-"""How many cases passed and failed in this run; the suite's conftest prints it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,12 +181,9 @@ def layer_test(cases: Sequence[Case]) -> Callable:
         raise ValueError(f"Expected a name of its own for each case. Received twice: {twice}.")
 
     @pytest.mark.parametrize("case", cases, ids=ids)
-    def test_layer(jvm: Any, case: Case, tmp_path: Path) -> None:
-        kind = "refused" if case.refusal else "parity"
-        RESULTS[f"{kind} failed"] += 1
+    def test_layer(jvm: Any, case: Case, tmp_path: Path, record_property: Callable) -> None:
+        record_property("suite", f"layers, {'refusals by name' if case.refusal else 'parity'}")
         check(case, tmp_path)
-        RESULTS[f"{kind} failed"] -= 1
-        RESULTS[f"{kind} passed"] += 1
 
     return test_layer
 

@@ -20,5 +20,6 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_parity(jvm, case):
+def test_parity(jvm, case, record_property):
+    record_property("suite", "operations, engine onednn")
     check(case, engine="onednn")

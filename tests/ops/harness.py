@@ -153,7 +153,8 @@ def parity_test(cases: Sequence[Case]) -> Callable:
         raise ValueError(f"Expected a name of its own for each case. Received twice: {twice}.")
 
     @pytest.mark.parametrize("case", cases, ids=names)
-    def test_parity(jvm: Any, case: Case) -> None:
+    def test_parity(jvm: Any, case: Case, record_property: Callable) -> None:
+        record_property("suite", "operations, engine nd4j")
         check(case)
 
     return test_parity
