@@ -130,6 +130,14 @@ class JvmStateError(KBridgeError, RuntimeError):
     """The JVM cannot do this now: other options are in force, or it was shut down."""
 
 
+class JvmProcessError(JvmStateError):
+    """A JVM in a process of its own could not be started, or has ended."""
+
+
+class JvmTimeoutError(JvmProcessError, TimeoutError):
+    """A JVM in a process of its own did not answer in time, and was ended."""
+
+
 class OptionError(KBridgeError, ValueError):
     """An argument of a kbridge function has a value that is unknown or not there yet."""
 

@@ -1,12 +1,15 @@
-"""Arrays on their way to the JVM and back, without copying them element by element.
+"""Arrays on their way to the JVM: element types, conversion, addresses.
 
-Inputs cross as the address of a contiguous NumPy array that Python keeps alive during the call.
-JPype's own direct buffers are not used for it: the JVM would hold every input until some later
-garbage collection, which a Java heap of small objects seldom needs, and the process would grow.
+In this process inputs cross as the address of a contiguous NumPy array that Python keeps alive
+during the call. JPype's own direct buffers are not used for it: the JVM would hold every input
+until some later garbage collection, which a Java heap of small objects seldom needs, and the
+process would grow.
 
 Outputs are written by the JVM into NumPy arrays that Python made, once their shapes are known.
 Until then (the first call for a shape, and values from inside a model) they are memory of the JVM
 with a NumPy array laid over it; it is freed when the last array that looks at it is gone.
+
+To a JVM in a process of its own they cross through shared memory (`kbridge.jvm.segments`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from kbridge import errors
-from kbridge.jvm import host
 
 NAMES = (
     *("float16", "float32", "float64", "bfloat16", "bool"),
@@ -94,72 +96,3 @@ def contiguous(array: np.ndarray, wanted: np.dtype) -> np.ndarray:
 def address(array: np.ndarray) -> int:
     """Returns where the first element lies; the caller keeps `array` alive while it is used."""
     return array.__array_interface__["data"][0]
-
-
-class _JavaMemory:
-    """Owns one result of the JVM on behalf of the NumPy arrays laid over it."""
-
-    __slots__ = ("_result",)
-
-    def __init__(self, result: Any):
-        self._result = result
-
-    def __del__(self) -> None:
-        # NB: after the JVM's end, and in a forked child, the memory is not ours to free.
-        if host.is_started() and _jvm_runs():
-            self._result.close()
-
-
-class _Window:
-    """What NumPy needs to lay an array over memory; the array keeps it, and so the memory."""
-
-    __slots__ = ("__array_interface__", "_memory")
-
-    def __init__(self, memory: _JavaMemory, where: int, shape: tuple[int, ...], typestr: str):
-        self._memory = memory
-        self.__array_interface__ = {
-            "data": (where, False),
-            "shape": shape,
-            "typestr": typestr,
-            "version": 3,
-        }
-
-
-def from_java(result: Any) -> list[np.ndarray]:
-    """Returns the arrays of a Java ``HostResult``, laid over its memory.
-
-    Args:
-        result: The result; it is closed when the last of the arrays is gone.
-    """
-    memory = _JavaMemory(result)
-    # NB: through NumPy, because iterating over a Java array crosses to Java for each element.
-    layout = np.asarray(result.layout()).tolist()
-    arrays = []
-    at = 0
-    while at < len(layout):
-        where, kind, rank = layout[at : at + 3]
-        shape = tuple(layout[at + 3 : at + 3 + rank])
-        arrays.append(_lay(memory, where, shape, _java_dtypes()[kind]))
-        at += 3 + rank
-    return arrays
-
-
-def _lay(memory: _JavaMemory, where: int, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
-    if 0 in shape:
-        return np.empty(shape, kind)
-    # NB: the array interface has no name for bfloat16, so it is laid over as bytes of that size.
-    typestr = kind.str if kind.kind != "V" else f"|V{kind.itemsize}"
-    array = np.asarray(_Window(memory, where, shape, typestr))
-    return array if array.dtype == kind else array.view(kind)
-
-
-@cache
-def _java_dtypes() -> tuple[np.dtype, ...]:
-    """Returns the dtypes in the order in which Java numbers its element types."""
-    element_types = host.java_class("io.kbridge.graph.ElementType").values()
-    return tuple(dtype(str(element_type.kerasName())) for element_type in element_types)
-
-
-def _jvm_runs() -> bool:
-    jpype = sys.modules.get("jpype")
-    return jpype is not None and jpype.isJVMStarted()

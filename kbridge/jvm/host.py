@@ -3,9 +3,6 @@
 A process can start one JVM, once, with options that are fixed from then on. So options are
 collected first (`configure`), `start` is safe to call any number of times and from any thread, and
 what can no longer take effect is said.
-
-Developers can set the environment variable ``KBRIDGE_CLASSPATH`` (separated as in ``PATH``) to the
-jars and folders to use; it replaces the resolved class path, and nothing is then downloaded.
 """
 
 from __future__ import annotations
@@ -15,39 +12,18 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kbridge import errors
+from kbridge.jvm import bridge
+from kbridge.jvm.options import JvmOptions, arguments, class_path, openmp_environment
 
 _log = logging.getLogger(__name__)
 
 DOOR = "io.kbridge.host.HostModel"
 """The Java class Python talks to; that it loads is the proof of a right class path."""
-
-CLASSPATH_VARIABLE = "KBRIDGE_CLASSPATH"
-
-
-@dataclass(frozen=True)
-class JvmOptions:
-    """Options of the JVM.
-
-    Attributes:
-        heap: Largest Java heap, as ``-Xmx`` takes it (``"2g"``). None: the JVM's own choice, a
-            quarter of the memory. Weights and activations do not live in it.
-        offheap: Largest native memory of JavaCPP buffers (``"8g"``). None: all of the machine's.
-        jvm_args: More arguments for the JVM, as on the command line of ``java``.
-        offline: Use only Java libraries that are on this machine.
-        classpath: Jars and folders of the user's own, put behind kbridge's: operations in Java.
-    """
-
-    heap: str | None = None
-    offheap: str | None = None
-    jvm_args: tuple[str, ...] = ()
-    offline: bool = False
-    classpath: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,14 +74,11 @@ def configure(
     Raises:
         JarsNotFoundError: A jar or folder of `classpath` is not there.
     """
-    wanted: dict[str, Any] = {"heap": heap, "offheap": offheap, "offline": offline}
-    wanted["jvm_args"] = None if jvm_args is None else tuple(jvm_args)
-    wanted["classpath"] = None if classpath is None else _existing(classpath, "classpath=")
-    given = {name: value for name, value in wanted.items() if value is not None}
     with _lock:
-        late = [name for name, value in given.items() if getattr(_state.options, name) != value]
+        wanted = _state.options.changed(heap, offheap, jvm_args, offline, classpath)
+        late = [name for name, value in vars(wanted).items() if vars(_state.options)[name] != value]
         if _state.info is None:
-            _state.options = replace(_state.options, **given)
+            _state.options = wanted
         elif late:
             warnings.warn(
                 f"The JVM is running and keeps the options it was started with. Ignored: "
@@ -174,18 +147,9 @@ def java_error(e: Exception) -> errors.KBridgeError:
 
     Use it as ``except JException as e: raise host.java_error(e) from e``.
     """
-    if isinstance(e, java_class("io.kbridge.KBridgeException")):
-        return errors.error_for_code(str(e.code().name()))(str(e.getMessage()))
-    if isinstance(e, java_class("java.lang.OutOfMemoryError")):
-        return errors.JvmOutOfMemoryError(
-            f"Expected enough memory in the JVM. Received: {e}. Use a smaller batch_size, or give "
-            "the JVM more with kbridge.jvm.host.configure(heap=..., offheap=...) before its start."
-        )
-    return errors.InternalError(
-        f"Expected no error of this kind from the JVM. Received: {e}. "
-        "This is a defect of kbridge: please report it with the Java stack trace (e.stacktrace() "
-        "of this error's cause)."
-    )
+    known = isinstance(e, java_class("io.kbridge.KBridgeException"))
+    code = str(e.code().name()) if known else None
+    return bridge.java_error(code, type(e).__name__, str(e.getMessage()), str(e))
 
 
 def _running(device: str) -> JvmInfo:
@@ -210,31 +174,29 @@ def _launch(device: str, progress: bool | None) -> JvmInfo:
     from kbridge.jvm.java import find_java
 
     java = find_java()
-    classpath = _classpath(device, progress)
-    arguments = _arguments(_state.options, str(java.version))
-    _quieten_openmp()
-    _log.debug("starting the JVM %s with %s", java.libjvm, arguments)
+    classpath = class_path(_state.options, device, progress)
+    given = arguments(_state.options, java.version)
+    os.environ.update(openmp_environment())
+    _log.debug("starting the JVM %s with %s", java.libjvm, given)
     try:
         # NB: `interrupt=True` and -Xrs together mean that neither JPype nor the JVM touches
         # SIGINT, SIGTERM and SIGHUP: Python's handlers, and those of its libraries, stay.
-        jpype.startJVM(
-            *arguments, jvmpath=str(java.libjvm), classpath=list(classpath), interrupt=True
-        )
+        jpype.startJVM(*given, jvmpath=str(java.libjvm), classpath=list(classpath), interrupt=True)
     except (OSError, RuntimeError) as e:
         raise errors.JvmStateError(
-            f"Expected the JVM {str(java.libjvm)!r} to start with {' '.join(arguments)}. "
+            f"Expected the JVM {str(java.libjvm)!r} to start with {' '.join(given)}. "
             f"Received: {e}. Check the options given to kbridge.jvm.host.configure."
         ) from e
     if threading.current_thread() is not threading.main_thread():
         # NB: a JVM ends when its last non-daemon thread has, and it takes the one that started it
         # for such a one for ever. Once detached, JPype attaches it again as a daemon when needed.
         java_class("java.lang.Thread").detach()
-    return _started(str(java.home), classpath, arguments, device)
+    return _started(str(java.home), classpath, given, device)
 
 
 def _adopt(device: str) -> JvmInfo:
     """Uses a JVM that other code of this process started, if kbridge's libraries are in it."""
-    arguments = tuple(
+    given = tuple(
         str(a)
         for a in java_class("java.lang.management.ManagementFactory")
         .getRuntimeMXBean()
@@ -242,10 +204,10 @@ def _adopt(device: str) -> JvmInfo:
     )
     system = java_class("java.lang.System")
     classpath = str(system.getProperty("java.class.path")).split(os.pathsep)
-    return _started(str(system.getProperty("java.home")), classpath, arguments, device)
+    return _started(str(system.getProperty("java.home")), classpath, given, device)
 
 
-def _started(home: str, classpath: Sequence, arguments: Sequence[str], device: str) -> JvmInfo:
+def _started(home: str, classpath: Sequence, given: Sequence[str], device: str) -> JvmInfo:
     try:
         java_class(DOOR)
     except TypeError as e:  # what JPype raises for a class that is not there
@@ -255,7 +217,7 @@ def _started(home: str, classpath: Sequence, arguments: Sequence[str], device: s
             "kbridge.jvm.host.start() before it."
         ) from e
     version = str(java_class("java.lang.System").getProperty("java.version"))
-    _state.info = JvmInfo(home, version, tuple(arguments), tuple(map(str, classpath)), device)
+    _state.info = JvmInfo(home, version, tuple(given), tuple(map(str, classpath)), device)
     _state.pid = os.getpid()
     os.register_at_fork(after_in_child=_after_fork)
     return _state.info
@@ -267,69 +229,6 @@ def _after_fork() -> None:
     _state.forked = True
     # NB: shutting the JVM down waits for its threads, and a forked process has none of them.
     jpype.config.onexit = False
-
-
-def _existing(entries: Sequence[str | os.PathLike], where: str) -> tuple[str, ...]:
-    missing = [str(entry) for entry in entries if not Path(entry).exists()]
-    if missing:
-        raise errors.JarsNotFoundError(
-            f"Expected existing jars and folders in {where}. "
-            f"Received, but not there: {', '.join(missing)}. Correct it, or leave it out."
-        )
-    return tuple(str(entry) for entry in entries)
-
-
-def _classpath(device: str, progress: bool | None) -> list[str]:
-    own = list(_state.options.classpath)
-    override = os.environ.get(CLASSPATH_VARIABLE)
-    if override:
-        entries = [entry for entry in override.split(os.pathsep) if entry]
-        return [*_existing(entries, CLASSPATH_VARIABLE), *own]
-    from kbridge.jvm.jars import resolve_classpath
-
-    jars = resolve_classpath(device=device, offline=_state.options.offline, progress=progress)
-    return [*(str(jar) for jar in jars), *own]
-
-
-def _arguments(options: JvmOptions, version: str) -> list[str]:
-    # NB: -Xrs keeps the JVM away from Python's signals (see _launch); PerfData would leave a file
-    # in the temporary folder. JavaCPP's "physical" limit counts the whole process, Python's own
-    # arrays included, so it must not be in force in a process that is mostly Python's.
-    arguments = [
-        "-Xrs",
-        "-XX:-UsePerfData",
-        "-Djava.awt.headless=true",
-        f"-Dorg.bytedeco.javacpp.maxbytes={options.offheap or _memory_limit()}",
-        "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-    ]
-    if options.heap is not None:
-        arguments.append(f"-Xmx{options.heap}")
-    major = int(version.split(".")[0].split("-")[0])
-    if major >= 22:
-        arguments.append("--enable-native-access=ALL-UNNAMED")
-    if major >= 23:
-        arguments.append("--sun-misc-unsafe-memory-access=allow")
-    return [*arguments, *options.jvm_args]
-
-
-def _memory_limit() -> int:
-    """Returns the bytes of memory this process may use: the machine's, or its container's."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup version 2 and 1
-        path = Path("/sys/fs/cgroup") / name
-        if path.is_file():
-            text = path.read_text(encoding="ascii").strip()
-            if text.isdigit():
-                limits.append(int(text))
-    return min(limits)
-
-
-def _quieten_openmp() -> None:
-    # NB: libgomp's threads spin while they wait; if anything else wants their core, each parallel
-    # loop then stalls for a scheduler tick. Few spins cost nothing measurable on a quiet machine.
-    # It is read when libgomp is loaded; a user's own choice stands.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _jpype() -> Any:

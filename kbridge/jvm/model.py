@@ -1,28 +1,25 @@
-"""A bundle loaded into the JVM of this process, used as one would use the Keras model."""
+"""A bundle loaded into a JVM, used as one would use the Keras model."""
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from kbridge import errors
 from kbridge.bundle import read_bundle
-from kbridge.jvm import arrays, gpu, host, progress, streams
+from kbridge.jvm import gpu, progress, streams
+from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
+from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
 
 _DEVICES = ("auto", "cpu", "gpu")
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
-_CALLS_KEPT = 64
-
-Flat = list[np.ndarray | None]
 
 
 def load(
@@ -30,9 +27,9 @@ def load(
     device: str = "auto",
     engine: str = "auto",
     threads: int | None = None,
-    host: str = "inprocess",
+    host: str | Host = "inprocess",
 ) -> JvmModel:
-    """Loads a bundle into the JVM of this process, which is started if it does not run yet.
+    """Loads a bundle into a JVM, which is started if it does not run yet.
 
     Args:
         path: A bundle written by `kbridge.export`.
@@ -40,7 +37,9 @@ def load(
             which is the CPU.
         engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``; docs/engines.md says what they are.
         threads: CPU threads to use; None leaves it to the engine.
-        host: Who runs the JVM. ``"inprocess"``: this process.
+        host: Who runs the JVM. ``"inprocess"``: this process. ``"process"``: one of its own, which
+            ends with the model; a `kbridge.JvmProcess` is one that several models share and that
+            has options of its own. docs/hosts.md says when to take which.
 
     Returns:
         The model. It is a context manager; close it to free its memory.
@@ -52,26 +51,14 @@ def load(
         UnsupportedOpError: The engine lacks an operation of the model.
         DeviceUnavailableError: ``device="gpu"`` and no GPU can be used.
         JvmStateError: The JVM of this process cannot be used.
+        JvmProcessError: The JVM's own process cannot be started.
 
     Example:
         >>> with kbridge.load("model.h5") as model:
         ...     y = model.predict(x)
     """
-    _check_options(device, engine, threads, host)
-    return JvmModel(path, device, engine, threads)
-
-
-@dataclass
-class _Call:
-    """Calls of a model with inputs of certain shapes.
-
-    Attributes:
-        java: The Java side's prepared call.
-        outputs: Shape and dtype of each output, known after the first run.
-    """
-
-    java: Any
-    outputs: list[tuple[tuple[int, ...], np.dtype]] | None = None
+    _check_options(device, engine, threads)
+    return JvmModel(path, device, engine, threads, _host(host))
 
 
 class JvmModel:
@@ -85,9 +72,12 @@ class JvmModel:
         device: See `load`.
         engine: See `load`.
         threads: See `load`.
+        host: Who runs the JVM.
     """
 
-    def __init__(self, path: str | os.PathLike, device: str, engine: str, threads: int | None):
+    def __init__(
+        self, path: str | os.PathLike, device: str, engine: str, threads: int | None, host: Host
+    ):
         # NB: read before the JVM is started, so that a bad file costs neither that nor a download.
         with read_bundle(path) as bundle:
             self._spec = bundle.spec
@@ -97,15 +87,12 @@ class JvmModel:
             [TensorSpec.of(i) for i in self._spec["inputs"]], self._spec["input_structure"]
         )
         device = "cpu" if device == "auto" else device
-        host.start(device)
         options = {"device": device, "engine": engine, "threads": threads}
-        self._door = _java(
-            host.java_class(host.DOOR).load, os.path.abspath(path), json.dumps(options)
-        )
-        self._calls: dict[tuple, _Call] = {}
-        self._closer = weakref.finalize(self, _close_door, self._door)
+        path = os.path.abspath(path)
+        self._session = Session(host, path, device, options, self._inputs.specs)
+        closer = weakref.finalize(self, self._session.close)
         # NB: at the interpreter's end the JVM ends too, and takes the model with it.
-        self._closer.atexit = False
+        closer.atexit = False
 
     @property
     def name(self) -> str:
@@ -125,15 +112,14 @@ class JvmModel:
     @property
     def closed(self) -> bool:
         """Whether the model was closed."""
-        return not self._closer.alive
+        return self._session.closed
 
     def close(self) -> None:
         """Frees the model's memory in the JVM. May be called again."""
-        self._calls = {}
-        self._closer()
+        self._session.close()
 
     def __enter__(self) -> Self:
-        self._check_open()
+        self._session.check()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -171,7 +157,7 @@ class JvmModel:
             OptionError: Another argument has a wrong value.
             JvmStateError: The model was closed.
         """
-        self._check_open()
+        self._session.check()
         progress.check_verbose(verbose)
         batch_size = _positive("batch_size", 32 if batch_size is None else batch_size)
         if steps is not None:
@@ -191,8 +177,8 @@ class JvmModel:
         Returns:
             As `predict` does.
         """
-        self._check_open()
-        return pack(self._spec["output_structure"], self._run(self._inputs.check(x)))
+        self._session.check()
+        return pack(self._spec["output_structure"], self._session.run(self._inputs.check(x)))
 
     __call__ = predict_on_batch
 
@@ -206,14 +192,11 @@ class JvmModel:
         Returns:
             The values by name, in the order asked for.
         """
-        self._check_open()
+        self._session.check()
         if names is None:
             names = [value for layer in self.layer_outputs for value in layer["values"]]
         names = list(dict.fromkeys(names))
-        checked = self._inputs.convert(self._inputs.check(x))
-        where = [arrays.address(array) for array in checked if array is not None]
-        result = self._ask(self._call(checked).java.values, where, names)
-        return dict(zip(names, arrays.from_java(result), strict=True))
+        return dict(zip(names, self._session.values(self._inputs.check(x), names), strict=True))
 
     def plan_steps(self, x: Any, runs: int = 0) -> list[dict[str, Any]]:
         """Tells what a prediction does in the JVM, step by step.
@@ -227,10 +210,8 @@ class JvmModel:
             ``members``, the ``ops``, the layer's ``scope``, the ``implementation``, and with
             `runs` the shortest time in ``microseconds``.
         """
-        self._check_open()
-        ready = self._inputs.convert(self._inputs.check(x))
-        where = [arrays.address(array) for array in ready if array is not None]
-        return json.loads(str(self._ask(self._call(ready).java.planSteps, where, runs)))
+        self._session.check()
+        return self._session.plan_steps(self._inputs.check(x), runs)
 
     def self_test(self) -> dict[str, Any]:
         """Runs the bundle's golden samples and compares with what native Keras answered.
@@ -243,62 +224,12 @@ class JvmModel:
         Raises:
             BundleFormatError: The bundle has no golden samples.
         """
-        self._check_open()
-        report = json.loads(str(self._ask(self._door.selfTest)))
+        self._session.check()
+        report = self._session.self_test()
         for output in report["outputs"]:
             for error in ("max_absolute_error", "max_relative_error"):
                 output[error] = float(output[error])  # NB: infinity is a string in JSON
         return report
-
-    def _check_open(self) -> None:
-        host.check_process()
-        if self.closed:
-            raise errors.JvmStateError(
-                f"Expected an open model. Received: a call of {self.name!r} after close(). "
-                "Load the bundle again with kbridge.load."
-            )
-
-    def _ask(self, method: Any, *args: Any) -> Any:
-        """Calls Java; an error is one of a closed model if another thread has closed it."""
-        try:
-            return _java(method, *args)
-        except errors.InternalError:
-            self._check_open()
-            raise
-
-    def _run(self, checked: Flat, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
-        """Runs one batch; the outputs are put into the arrays given, or into new ones."""
-        ready = self._inputs.convert(checked)
-        call = self._call(ready)
-        # NB: `ready` holds the arrays, so their memory stays until the JVM is done with it.
-        where = [arrays.address(array) for array in ready if array is not None]
-        if call.outputs is None:
-            found = arrays.from_java(self._ask(call.java.run, where))
-            call.outputs = [(array.shape, array.dtype) for array in found]
-            for target, array in zip(into or [], found, strict=into is not None):
-                target[...] = array
-            return found if into is None else into
-        if into is None:
-            into = [np.empty(shape, dtype) for shape, dtype in call.outputs]
-        elif [(array.shape, array.dtype) for array in into] != call.outputs:
-            raise errors.InvalidInputError(
-                "Expected outputs whose shapes differ between batches in the number of samples "
-                f"only. Received: {call.outputs}. Predict all samples at once (predict_on_batch)."
-            )
-        self._ask(call.java.runInto, where, [arrays.address(array) for array in into])
-        return into
-
-    def _call(self, ready: Flat) -> _Call:
-        """Returns the prepared call for inputs of these shapes."""
-        key = tuple(None if array is None else array.shape for array in ready)
-        call = self._calls.get(key)
-        if call is None:
-            shapes = [None if shape is None else list(shape) for shape in key]
-            call = _Call(self._ask(self._door.call, _long_matrix(shapes)))
-            if len(self._calls) >= _CALLS_KEPT:
-                self._calls.clear()
-            self._calls[key] = call
-        return call
 
     def _predict_arrays(
         self, checked: Flat, batch_size: int, steps: int | None, verbose: str | int
@@ -310,16 +241,16 @@ class JvmModel:
         if rows == 0:
             return self._nothing()
         if rows is None or (rows <= size and steps is None):
-            return self._run(checked)
+            return self._session.run(checked)
         starts = range(0, rows, size)
         outputs: list[np.ndarray] = []
         for start in progress.track(starts, len(starts), verbose):
             stop = min(start + size, rows)
             batch = [a if a is None else a[start:stop] for a in checked]
             if outputs:
-                self._run(batch, [whole[start:stop] for whole in outputs])
+                self._session.run(batch, [whole[start:stop] for whole in outputs])
                 continue
-            for i, part in enumerate(self._run(batch)):
+            for i, part in enumerate(self._session.run(batch)):
                 outputs.append(self._room(rows, stop - start, i, part))
                 outputs[i][start:stop] = part
         return outputs
@@ -332,7 +263,7 @@ class JvmModel:
         for batch in progress.track(streams.each(batches, steps), total, verbose):
             # NB: as in Keras, a tuple is (x,), (x, y) or (x, y, sample_weight); a list is x.
             x = batch[0] if isinstance(batch, tuple) else batch
-            for part, output in zip(parts, self._run(self._inputs.check(x)), strict=True):
+            for part, output in zip(parts, self._session.run(self._inputs.check(x)), strict=True):
                 part.append(output)
         if not parts[0]:
             raise errors.InvalidInputError(
@@ -359,55 +290,38 @@ class JvmModel:
         return [np.empty((0, *o.shape[1:]), o.dtype) for o in self.outputs]
 
 
-def _java(method: Any, *args: Any) -> Any:
-    """Calls Java and turns its exceptions into kbridge's."""
-    import jpype
-
-    try:
-        return method(*args)
-    except jpype.JException as e:
-        raise host.java_error(e) from e
-
-
-def _long_matrix(rows: list[list[int] | None]) -> Any:
-    import jpype
-
-    matrix = jpype.JArray(jpype.JLong, 2)(len(rows))
-    for i, row in enumerate(rows):
-        matrix[i] = None if row is None else jpype.JArray(jpype.JLong)(row)
-    return matrix
-
-
-def _close_door(door: Any) -> None:
-    import jpype
-
-    if host.is_started() and jpype.isJVMStarted():
-        _java(door.close)
-
-
 def _positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise errors.OptionError(f"Expected {name} to be a positive integer. Received: {value!r}.")
     return int(value)
 
 
-def _check_options(device: str, engine: str, threads: int | None, host_name: str) -> None:
-    for name, value, known in (
-        ("device", device, _DEVICES),
-        ("engine", engine, _ENGINES),
-        ("host", host_name, _HOSTS),
-    ):
-        if value not in known:
-            raise errors.OptionError(
-                f"Expected {name} to be one of {', '.join(map(repr, known))}. Received: {value!r}."
-            )
+def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise errors.OptionError(
+            f"Expected {name} to be one of {', '.join(map(repr, known))}. Received: {value!r}."
+        )
+
+
+def _host(chosen: str | Host) -> Host:
+    if isinstance(chosen, Host):
+        return chosen
+    _one_of("host", chosen, _HOSTS)
+    # NB: imported when chosen, so that neither host needs the other's Python package.
+    if chosen == "process":
+        from kbridge.jvm.process import JvmProcess
+
+        return JvmProcess(shared=False)
+    from kbridge.jvm.inprocess import InProcess
+
+    return InProcess()
+
+
+def _check_options(device: str, engine: str, threads: int | None) -> None:
+    _one_of("device", device, _DEVICES)
+    _one_of("engine", engine, _ENGINES)
     if threads is not None:
         _positive("threads", threads)
-    if host_name == "process":
-        raise errors.OptionError(
-            "Expected host='inprocess'. Received: host='process', which this version of kbridge "
-            "does not have yet. Use 'inprocess'."
-        )
     if device == "gpu":
         found = gpu.probe()
         if found.count == 0:

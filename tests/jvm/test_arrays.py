@@ -140,10 +140,11 @@ def test_outputs_outlive_the_model(identity):
 
 def test_a_result_is_freed_with_its_last_array(identity):
     model = identity([("x", (None, 6), "float32"), ("y", (None, 6), "float32")], [0, 1])
-    call = model._call([sample("float32"), sample("float32")]).java
     x = sample("float32")
-    result = call.run([arrays.address(x), arrays.address(x)])
-    one, two = arrays.from_java(result)
+    now = model._session._now
+    call = model._session._call(now, [x, x]).java
+    result = now.jvm.ask(call, "run", [arrays.address(x), arrays.address(x)])
+    one, two = now.jvm.collect(result)
     part = one[1:, 2:]
     del one, two
     assert not result.closed(), "a view still looks at the memory"
