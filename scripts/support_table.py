@@ -46,8 +46,17 @@ OPS = """
 The names are those of the classes in `keras.src.ops`. Operations that are not in the table are
 either lowered to these when the model is exported, or refused by name then.
 
-| operation | run by | a case that shows it |
-| --- | --- | --- |
+| operation | run by | with ND4J's | with oneDNN's | a case that shows it |
+| --- | --- | --- | --- | --- |
+"""
+GRADIENTS = """
+## Operations of gradients
+
+Keras has no such operations; a training step needs them. The gradients that they compute are
+compared with TensorFlow's.
+
+| operation | run by |
+| --- | --- |
 """
 FOOTER = """
 Loops and branches (`Scan`, `While`, `Cond`, `Switch`) are run by `io.kbridge.plan.control`, and
@@ -111,16 +120,43 @@ def mappings() -> dict[str, str]:
     return found
 
 
-def first_cases() -> dict[str, str]:
-    """The first case of the op suite that has each operation."""
-    found: dict[str, str] = {}
+def first_cases() -> dict[str, tuple[str, Any]]:
+    """The first case of the op suite that has each operation, and its name."""
+    found: dict[str, tuple[str, Any]] = {}
     for module in pkgutil.iter_modules([str(ROOT / "tests" / "ops")]):
         if not module.name.startswith("test_"):
             continue
         for case in getattr(importlib.import_module(module.name), "CASES", []):
             for op in sorted(traced_ops(case.model(), list(case.inputs))):
-                found.setdefault(op, f"{module.name}: {case.name}")
+                found.setdefault(op, (f"{module.name}: {case.name}", case))
     return found
+
+
+def implementations(op: str, case: Any, engine: str) -> str:
+    """What computes an operation in a case: operations of ND4J, or a primitive of oneDNN."""
+    import kbridge
+
+    if case is None:
+        return ""
+
+    library = {"nd4j": "ND4J ", "onednn": "oneDNN "}[engine]
+    with kbridge.load(case.bundle, engine=engine) as model:
+        inputs = list(case.inputs) if len(case.inputs) > 1 else case.inputs[0]
+        steps = model.plan_steps(inputs)
+    found = {
+        step["implementation"].removeprefix(library)
+        for step in steps
+        if op in step["ops"].split("+") and step["implementation"].startswith(library)
+    }
+    # NB: what follows a primitive's name is the code that suits the CPU at hand.
+    names = {n if engine == "nd4j" else n.split()[0] for one in found for n in one.split(", ")}
+    return ", ".join(sorted(names))
+
+
+def op_line(op: str, where: str, name: str, case: Any) -> str:
+    """The line of one operation."""
+    cells = (op, where, *(implementations(op, case, e) for e in ("nd4j", "onednn")), name)
+    return f"| {' | '.join(cells)} |"
 
 
 def render() -> str:
@@ -128,9 +164,13 @@ def render() -> str:
     import keras
 
     cases = first_cases()
+    mapped = sorted(mappings().items())
     lines = [
-        f"| {op} | {where} | {cases.get(op, '')} |" for op, where in sorted(mappings().items())
+        op_line(op, where, *cases.get(op, ("", None)))
+        for op, where in mapped
+        if not where.endswith("Gradients")
     ]
+    gradients = [f"| {op} | {where} |" for op, where in mapped if where.endswith("Gradients")]
     layers = "\n".join(layer_lines())
     return (
         HEADER.format(keras=keras.version())
@@ -138,6 +178,9 @@ def render() -> str:
         + "\n"
         + OPS
         + "\n".join(lines)
+        + "\n"
+        + GRADIENTS
+        + "\n".join(gradients)
         + "\n"
         + FOOTER
     )

@@ -12,9 +12,9 @@ public interface Step {
   /**
    * Names the code that computes the outputs.
    *
-   * @return the library, and where it has several, which of its implementations
+   * @return the library and which of its operations or implementations; {@code Java} where code of ours does the work
    */
   default String implementation() {
-    return "ND4J";
+    return "Java";
   }
 }

@@ -63,7 +63,7 @@ public final class StepInfo {
   /**
    * Returns what computes it.
    *
-   * @return {@code ND4J}, or another library and which of its implementations
+   * @return the library and which of its operations or implementations
    */
   public String implementation() {
     return implementation;

@@ -144,7 +144,7 @@ final class Kernel {
    */
   Kernel legacy(Op legacy) {
     if (legacy.z().length() > 0) {
-      steps.add(() -> executioner.exec(legacy));
+      steps.add(new Nd4jStep(legacy.opName(), () -> executioner.exec(legacy)));
     }
     return this;
   }
@@ -279,15 +279,7 @@ final class Kernel {
    * @return the step
    */
   Step step() {
-    if (steps.size() == 1) {
-      return steps.get(0);
-    }
-    Step[] all = steps.toArray(new Step[0]);
-    return () -> {
-      for (Step one : all) {
-        one.run();
-      }
-    };
+    return steps.size() == 1 ? steps.get(0) : Nd4jStep.all(steps);
   }
 
   /**
@@ -416,7 +408,7 @@ final class Kernel {
       }
       // The outputs have their shapes: without this, ND4J works the shapes out again at every call.
       bound.shapeFunctionOverride(true);
-      steps.add(() -> executioner.exec(handle, bound));
+      steps.add(new Nd4jStep(name, () -> executioner.exec(handle, bound)));
       return Kernel.this;
     }
   }

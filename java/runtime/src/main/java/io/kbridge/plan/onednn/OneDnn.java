@@ -59,9 +59,9 @@ final class OneDnn {
     return implementation(found).contains("ref") ? null : found;
   }
 
-  /** Names the code that a primitive runs. */
+  /** Names what a primitive does and the code that does it, such as {@code convolution brgconv:avx512_core}. */
   static String implementation(primitive_desc_base description) {
-    return description.impl_info_str().getString();
+    return description.get_kind().intern().name() + " " + description.impl_info_str().getString();
   }
 
   /** Copies the content of a float32 array. */
