@@ -32,9 +32,6 @@ CONSTANTS = "/kbridge/constants"
 # NB: 64 is a cache line and the widest vector register: mapped weights can be used where they lie.
 _ALIGNMENT = 64
 
-# So much is written at a time, so that the disk starts while there is more to write.
-_PIECE = 64 << 20
-
 _STORED_AS = {"bool": np.dtype("uint8"), "bfloat16": np.dtype("uint16")}
 
 
@@ -105,7 +102,6 @@ class BundleWriter:
         self._syncing = ThreadPoolExecutor(1, "kbridge-sync")
         self._digests: list[tuple[dict, Future[str]]] = []
         self._syncs: list[Future[None]] = []
-        self._unsynced = 0
 
     def __enter__(self) -> BundleWriter:
         try:
@@ -156,16 +152,7 @@ class BundleWriter:
             self._wait_for_digests(all_but=1)
             # NB: hashing takes as long as writing and needs no lock, so both run at once.
             self._digests.append((entry, self._hashing.submit(digest_of, stored)))
-        rows = max(1, _PIECE // max(1, stored.nbytes // max(1, len(stored)))) if stored.ndim else 0
-        if not 0 < rows < len(stored):
-            self._file.create_dataset(path, data=stored, track_times=False)
-            self._written(stored.nbytes)
-            return
-        dataset = self._file.create_dataset(path, stored.shape, stored.dtype, track_times=False)
-        for first in range(0, len(stored), rows):
-            piece = stored[first : first + rows]
-            dataset[first : first + rows] = piece
-            self._written(piece.nbytes)
+        self._file.create_dataset(path, data=stored, track_times=False)
 
     def wait_for_digests(self) -> None:
         """Completes the entries of all arrays written so far."""
@@ -176,18 +163,12 @@ class BundleWriter:
             entry, digest = self._digests.pop(0)
             entry["sha256"] = digest.result()
 
-    def _written(self, size: int) -> None:
-        self._unsynced += size
-        if self._unsynced >= _PIECE:
-            self._start_sync()
-
     def start_sync(self) -> None:
-        """Lets the disk begin with what has been written, beside what the caller does next."""
-        self._file.flush()
-        self._start_sync()
+        """Lets the disk begin with what has been written, beside what the caller does next.
 
-    def _start_sync(self) -> None:
-        self._unsynced = 0
+        NB: not before everything large is written: writing to a file that is being synced is slow.
+        """
+        self._file.flush()
         self._syncs.append(self._syncing.submit(_sync, self._temporary))
 
     def document(self, path: str, document: Any) -> None:
