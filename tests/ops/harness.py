@@ -3,7 +3,7 @@
 A family's test module lists its cases in `CASES` and gets its test from `parity_test(CASES)`. Each
 case is a function of tensors, written with `keras.ops`, and the arrays it is called with. The model
 is exported and run in the JVM, and what comes back has to have Keras's dtype and shape and, within
-`rtol` and `atol`, Keras's numbers.
+`rtol` and `atol`, Keras's numbers. The gradients of its inputs are compared as well (gradients.py).
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class Case:
             those that Keras cannot trace with TensorFlow.
         uninferred: Whether Keras cannot infer the shape of the output, a tensor with the first
             axis of the inputs.
+        gradient: Who tells the gradient: ``"tape"`` is TensorFlow's, ``"differences"`` are finite
+            ones, where TensorFlow has none; ``"refused"`` where kbridge has none.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Case:
     atol: float = ATOL
     functional: bool = False
     uninferred: bool = False
+    gradient: str = "tape"
 
     def model(self) -> keras.Model:
         """The model around the operation."""
@@ -154,8 +157,11 @@ def parity_test(cases: Sequence[Case]) -> Callable:
 
     @pytest.mark.parametrize("case", cases, ids=names)
     def test_parity(jvm: Any, case: Case, record_property: Callable) -> None:
+        from gradients import check_gradients
+
         record_property("suite", "operations, engine nd4j")
         check(case)
+        check_gradients(case)
 
     return test_parity
 

@@ -23,6 +23,16 @@ def known_ops():
     return {str(name) for name in registry.names()}
 
 
+def test_every_mapping_has_a_gradient_rule(jvm):
+    """Or says that gradients end there, or why there is none."""
+    import jpype
+
+    rules = jpype.JClass("io.kbridge.train.gradient.RuleRegistry").load()
+    known = {str(name) for name in rules.names()} | {str(name) for name in rules.refusals()}
+    missing = (known_ops() | {"Scan", "While", "Cond", "Switch"}) - known
+    assert not missing, f"ops without a gradient rule: {' '.join(sorted(missing))}"
+
+
 def test_every_mapping_has_a_case(jvm):
     missing = known_ops()
     assert len(missing) > 150

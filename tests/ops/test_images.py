@@ -59,14 +59,20 @@ CASES += [
         (FIRST,),
     ),
     Case("grayscale bytes", ops.image.rgb_to_grayscale, (BYTES,)),
-    Case("rgb_to_hsv", ops.image.rgb_to_hsv, (IMAGE,)),
+    Case("rgb_to_hsv", ops.image.rgb_to_hsv, (IMAGE,), gradient="refused"),
     Case(
         "rgb_to_hsv channels first",
         lambda x: ops.image.rgb_to_hsv(x, data_format="channels_first"),
         (FIRST,),
+        gradient="refused",
     ),
-    Case("rgb_to_hsv gray", ops.image.rgb_to_hsv, (np.full((1, 2, 2, 3), 0.3, "float32"),)),
-    Case("hsv_to_rgb", ops.image.hsv_to_rgb, (IMAGE,)),
+    Case(
+        "rgb_to_hsv gray",
+        ops.image.rgb_to_hsv,
+        (np.full((1, 2, 2, 3), 0.3, "float32"),),
+        gradient="refused",
+    ),
+    Case("hsv_to_rgb", ops.image.hsv_to_rgb, (IMAGE,), gradient="refused"),
     Case("depth_to_space", lambda x: ops.depth_to_space(x, 2), (floats(2, 3, 4, 8),)),
     Case(
         "depth_to_space channels first",

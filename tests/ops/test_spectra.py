@@ -20,7 +20,14 @@ CASES = [
     ),
     Case("rfft", ops.rfft, (floats(3, 16),), atol=1e-5),
     Case("rfft odd", ops.rfft, (floats(3, 15),), atol=1e-5),
-    Case("rfft cut", lambda x: ops.rfft(x, fft_length=10), (floats(3, 16),), atol=1e-5),
+    # TensorFlow's own gradient of this one fails.
+    Case(
+        "rfft cut",
+        lambda x: ops.rfft(x, fft_length=10),
+        (floats(3, 16),),
+        atol=1e-5,
+        gradient="differences",
+    ),
     Case("rfft filled", lambda x: ops.rfft(x, fft_length=20), (floats(3, 16),), atol=1e-5),
     *[
         Case(

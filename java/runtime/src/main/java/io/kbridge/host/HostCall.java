@@ -153,7 +153,7 @@ public final class HostCall {
     return last.array;
   }
 
-  private static INDArray array(long address, ElementType type, long[] shape) {
+  static INDArray array(long address, ElementType type, long[] shape) {
     long length = NativeArrays.length(shape);
     if (length == 0) {
       return NativeArrays.empty(type.dataType(), shape);

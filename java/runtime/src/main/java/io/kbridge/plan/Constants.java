@@ -9,9 +9,20 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 final class Constants implements AutoCloseable {
   private final Map<String, Value> values = new HashMap<>();
   private final Arena arena = new Arena();
+  private final boolean folding;
 
   Constants(Map<String, INDArray> arrays) {
+    this(arrays, true);
+  }
+
+  private Constants(Map<String, INDArray> arrays, boolean folding) {
+    this.folding = folding;
     arrays.forEach((name, array) -> values.put(name, new Value(array, null, true)));
+  }
+
+  /** Nothing is constant: every node is compiled, none is run. */
+  static Constants none() {
+    return new Constants(Map.of(), false);
   }
 
   Map<String, Value> values() {
@@ -20,7 +31,8 @@ final class Constants implements AutoCloseable {
 
   /** Tells whether a node depends on nothing that changes; the nodes it reads have been offered to {@link #fold} before. */
   boolean isConstant(GraphNode node) {
-    return node.shapeReferences().isEmpty()
+    return folding
+        && node.shapeReferences().isEmpty()
         && node.inputs().stream().allMatch(input -> input == null || values.containsKey(input));
   }
 
@@ -29,7 +41,7 @@ final class Constants implements AutoCloseable {
     if (values.containsKey(node.outputs().get(0).name())) {
       return;
     }
-    NodeContext.Bodies bodies = body -> GraphCompiler.ofBody(registry, this, arena, Engine.Session.NONE, body, values);
+    NodeContext.Bodies bodies = body -> GraphCompiler.ofBody(registry, this, arena, Engine.Session.NONE, body, values, (name, array) -> {});
     NodeContext context = new NodeContext(node, values, arena, bodies, Map.of(), true, value -> false);
     Step step = context.compile(registry.get(node.op()));
     if (step != null) {

@@ -11,6 +11,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiConsumer;
+import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * Compiles the nodes of one graph, the model's or a body's. Nodes that nothing wanted depends on are left out; nodes that depend on constants
@@ -28,6 +30,7 @@ final class GraphCompiler {
   private final Set<String> held = new HashSet<>();
   private final Map<String, Place> places = new HashMap<>();
   private final Set<String> wanted;
+  private final BiConsumer<String, INDArray> observer;
 
   /**
    * Starts on a graph.
@@ -40,6 +43,7 @@ final class GraphCompiler {
    * @param nodes the graph's nodes
    * @param wanted names of the values it is to give
    * @param around the values of the graph around it
+   * @param observer is told of each value that is placed, in this graph and its bodies
    */
   GraphCompiler(
       OpRegistry registry,
@@ -49,7 +53,8 @@ final class GraphCompiler {
       boolean isBody,
       List<GraphNode> nodes,
       Collection<String> wanted,
-      Map<String, Value> around) {
+      Map<String, Value> around,
+      BiConsumer<String, INDArray> observer) {
     this.registry = registry;
     this.constants = constants;
     this.arena = arena;
@@ -58,11 +63,12 @@ final class GraphCompiler {
     this.live = new Liveness(nodes, wanted);
     this.values = new HashMap<>(around);
     this.wanted = new HashSet<>(wanted);
+    this.observer = observer;
   }
 
   /** Starts on a body of one of this graph's nodes. */
   GraphCompiler inner(GraphBody body) {
-    return ofBody(registry, constants, arena, session, body, values);
+    return ofBody(registry, constants, arena, session, body, values, observer);
   }
 
   /** Starts on a body; its memory is its own until {@link #release}. */
@@ -72,14 +78,16 @@ final class GraphCompiler {
       Arena arena,
       Engine.Session session,
       GraphBody body,
-      Map<String, Value> around) {
-    return new GraphCompiler(registry, constants, new Arena(arena), session, true, body.nodes(), body.outputs(), around);
+      Map<String, Value> around,
+      BiConsumer<String, INDArray> observer) {
+    return new GraphCompiler(registry, constants, new Arena(arena), session, true, body.nodes(), body.outputs(), around, observer);
   }
 
   /** Gives an input its memory, which is given back after the last reader. */
   void input(String name, Value value) {
     values.put(name, value);
     held.add(name);
+    observer.accept(name, value.array());
   }
 
   /** Offers memory for a value: it is computed there if nobody else needs that memory by then. */
@@ -196,6 +204,7 @@ final class GraphCompiler {
     for (int i = 0; i < node.outputs().size(); i++) {
       String name = node.outputs().get(i).name();
       values.put(name, context.output(i));
+      observer.accept(name, context.output(i).array());
       held.add(name);
       if (live.readers(name) == 0) {
         release(name);

@@ -179,12 +179,14 @@ public final class PlanCompiler implements AutoCloseable {
   }
 
   private Plan compile(Arena arena, Engine.Session session, Map<String, long[]> shapes, Collection<String> wanted) {
-    GraphCompiler compiler = new GraphCompiler(registry, constants, arena, session, false, graph.nodes(), wanted, Map.of());
+    GraphCompiler compiler =
+        new GraphCompiler(registry, constants, arena, session, false, graph.nodes(), wanted, Map.of(), (name, array) -> {});
     Map<String, INDArray> inputs = new LinkedHashMap<>();
     for (GraphInput input : graph.inputs()) {
       String name = input.value().name();
       if (shapes.containsKey(name)) {
-        Value value = place(arena, input, shapes.get(name));
+        // NB: an input keeps its memory for the whole plan even if nothing reads it: it is written before the first step.
+        Value value = ShapeInference.place(arena, input.value().type(), shapes.get(name));
         inputs.put(name, value.array());
         compiler.input(name, value);
       }
@@ -193,15 +195,5 @@ public final class PlanCompiler implements AutoCloseable {
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));
     return new Plan(inputs, outputs, steps, session, arena);
-  }
-
-  private static Value place(Arena arena, GraphInput input, long[] shape) {
-    long bytes = Math.multiplyExact(NativeArrays.length(shape), (long) input.value().type().bytes());
-    if (bytes == 0) {
-      return new Value(NativeArrays.empty(input.value().dtype(), shape), null, false);
-    }
-    // NB: an input keeps its memory for the whole plan even if nothing reads it: it is written before the first step.
-    Arena.Block block = arena.allocate(bytes);
-    return new Value(NativeArrays.over(block.pointer(), input.value().dtype(), shape), block, false);
   }
 }

@@ -28,19 +28,30 @@ final class Spatial {
    * @return what was read
    */
   static Spatial of(OpContext context) {
+    return of(context, context.input(0).shape());
+  }
+
+  /**
+   * Reads the node of a gradient, whose inputs do not have the shape of what was convolved.
+   *
+   * @param context the node
+   * @param shape the shape of the first input of the forward op
+   * @return what was read
+   */
+  static Spatial of(OpContext context, long... shape) {
     INDArray x = context.input(0);
-    if (x.rank() < 3 || x.rank() > 5 || !x.dataType().isFPType()) {
+    if (shape.length < 3 || shape.length > 5 || !x.dataType().isFPType()) {
       throw Kernel.unsupported(
           context,
           "a floating-point input with 1, 2 or 3 spatial axes",
-          x.dataType() + Arrays.toString(x.shape()));
+          x.dataType() + Arrays.toString(shape));
     }
     String padding = context.attrs().getString("padding", "valid");
     if (!padding.equals("same") && !padding.equals("valid")) {
       throw context.attrs().wrong("padding", "'same' or 'valid'");
     }
     String format = context.attrs().getString("data_format", "channels_last");
-    return new Spatial(format.equals("channels_last"), padding.equals("same"), x.shape().clone());
+    return new Spatial(format.equals("channels_last"), padding.equals("same"), shape.clone());
   }
 
   /**
@@ -188,7 +199,18 @@ final class Spatial {
   long[] arguments(long[] window, long[] strides, long[] dilation) {
     long[] wide = wide(window);
     long[] none = new long[wide.length];
-    return Shapes.concat(wide, wide(strides), none, wide(dilation), new long[] {same ? 1 : 0});
+    return Shapes.concat(wide, wide(strides), none, wide(dilation), new long[] {pads(window, strides, dilation) ? 1 : 0});
+  }
+
+  /** Tells whether anything is added: where a window is smaller than its stride, ND4J would work out less than nothing. */
+  private boolean pads(long[] window, long[] strides, long[] dilation) {
+    boolean any = false;
+    for (int i = 0; i < axes(); i++) {
+      long span = (window[i] - 1) * dilation[i] + 1;
+      long places = (size(i) + strides[i] - 1) / strides[i];
+      any |= (places - 1) * strides[i] + span > size(i);
+    }
+    return same && any;
   }
 
   /**
