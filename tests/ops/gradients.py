@@ -9,7 +9,8 @@ import pytest
 from harness import Case, _arrays
 
 from kbridge import errors
-from kbridge.jvm import arrays, host
+from kbridge.jvm import host
+from kbridge.jvm.inprocess import InProcess
 
 RTOL = 2e-5
 ATOL = 4e-6
@@ -97,20 +98,20 @@ def of_jvm(case: Case) -> list[np.ndarray]:
     """The same gradients, computed in the JVM."""
     import jpype
 
+    jvm = InProcess().start("cpu")
     shapes = [list(x.shape) for x in case.inputs]
     try:
         door = host.java_class("io.kbridge.host.HostGradients")(str(case.bundle), shapes)
     except jpype.JException as e:
         raise host.java_error(e) from e
     try:
-        given = [arrays.contiguous(x, x.dtype) for x in case.inputs]
         starts = seeds(case.expected())
-        result = door.run(
-            [arrays.address(x) for x in given],
-            [arrays.address(s) for s in starts],
-            [list(s.shape) for s in starts],
-        )
-        return [np.array(x) for x in arrays.from_java(result)]
+        dtypes = [x.dtype for x in (*case.inputs, *starts)]
+        with jvm.lend([*case.inputs, *starts], dtypes) as lent:
+            count = len(case.inputs)
+            sizes = [list(s.shape) for s in starts]
+            result = lent.ask(door, "run", lent.inputs[:count], lent.inputs[count:], sizes)
+        return [np.array(x) for x in jvm.collect(result)]
     finally:
         door.close()
 
