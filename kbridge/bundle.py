@@ -26,8 +26,9 @@ from kbridge import errors
 
 SCHEMA_VERSION = "1.0"
 SPEC, TRAINING, PROVENANCE = "/kbridge/spec", "/kbridge/training", "/kbridge/provenance"
+STEPS = "/kbridge/steps"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "/kbridge/golden/inputs", "/kbridge/golden/outputs"
-CONSTANTS = "/kbridge/constants"
+CONSTANTS, STEP_ARRAYS = "/kbridge/constants", "/kbridge/step_arrays"
 
 # NB: 64 is a cache line and the widest vector register: mapped weights can be used where they lie.
 _ALIGNMENT = 64
@@ -262,6 +263,10 @@ class Bundle:
         if "value" in entry:
             return np.asarray(entry["value"], dtype=_dtype(entry["dtype"]))
         return self._entry(name, self.spec["constants"])
+
+    def steps(self) -> dict[str, Any] | None:
+        """Returns the document of the training and evaluation steps (section 9), if there is one."""
+        return self._document(STEPS) if STEPS in self._file else None
 
     def golden(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Returns the golden inputs and outputs by name."""

@@ -20,6 +20,7 @@ from kbridge.export import golden, keras2, metadata, rules, sizes, writing
 from kbridge.export.signature import Signature, signature_of
 from kbridge.export.sources import Source, open_source
 from kbridge.export.spec import bundle_spec
+from kbridge.export.steps import steps_document
 from kbridge.export.tracing import Trace, trace_model
 
 
@@ -58,6 +59,7 @@ def export(
     path: str | os.PathLike,
     sample: Any = None,
     *,
+    labels: Any = None,
     custom_objects: dict[str, Any] | None = None,
     allow_lambda: bool = False,
 ) -> ExportReport:
@@ -68,6 +70,8 @@ def export(
         path: The bundle to write. An existing file is replaced only by a whole new one.
         sample: Inputs in the structure the model takes, for the golden samples; random ones that
             suit the model by default. A subclassed model that does not tell its inputs needs it.
+        labels: A batch of labels in the structure `fit` takes; needed to train on where the loss
+            does not tell what shape they have.
         custom_objects: Classes and functions by name, for a file that names them.
         allow_lambda: Whether code of `Lambda` layers in a file may be loaded. Only for files
             whose origin you trust.
@@ -91,6 +95,8 @@ def export(
     names = metadata.weight_names(model)
     trace = trace_inference(model, signature, names)
     spec = bundle_spec(model, signature, trace)
+    output_names = [output["name"] for output in spec["outputs"]]
+    steps = steps_document(model, signature, names, trace.output_structure, output_names, labels)
     layout = keras2.keras2_weight_layout(model)
     total = sum(writing.stored_bytes(v) for v in model.variables)
     with bundle.BundleWriter(path, expected_bytes=total) as writer:
@@ -101,9 +107,12 @@ def export(
         inputs, outputs = _golden(model, signature, spec, sample)
         writing.write_constants(writer, trace, spec)
         writing.write_training(writer, model, names)
+        writing.write_step_arrays(writer, steps)
         writing.write_golden(writer, spec, inputs, outputs)
         writer.wait_for_digests()
         writer.document(bundle.SPEC, spec)
+        if steps is not None:
+            writer.document(bundle.STEPS, steps.json)
         writer.document(bundle.PROVENANCE, _provenance(source))
     return ExportReport(
         path=Path(path),

@@ -215,6 +215,11 @@ class GraphBuilder:
         attrs = {"newshape": list(shape)}
         return self.emit("Reshape", [value], attrs, (tuple(shape), value.dtype))[0]
 
+    def size(self, size: Any) -> Value:
+        """Returns an integer that may depend on sizes as a value of shape (1,)."""
+        attrs = {"start": size, "stop": size + 1, "step": 1, "dtype": "int32"}
+        return self.emit("Arange", [], attrs, ((1,), "int32"))[0]
+
     def unique(self, name: str) -> str:
         """Returns `name`, with a number behind it if it is taken."""
         if name not in self._names:

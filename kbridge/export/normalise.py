@@ -181,7 +181,16 @@ def general(call: OpCall, builder: GraphBuilder) -> list[Value]:
     elif isinstance(attrs.get("axis"), (int, list)):
         attrs["axis"] = positive_axes(attrs["axis"], ndim)
     spatial(call, attrs, ndim)
+    if attrs.get("axis") == [] and call.name in _REDUCING and _is_same(call, operands):
+        return operands
     return builder.emit(call.name, operands, attrs, *call.specs)
+
+
+def _is_same(call: OpCall, operands: list[Value | None]) -> bool:
+    """Whether a reduction over no axes gives its operand back."""
+    return call.name in ("Sum", "Mean", "Max", "Min", "Prod") and (
+        operands[0].dtype == call.output.dtype
+    )
 
 
 def operands_of(call: OpCall, builder: GraphBuilder) -> list[Value | None]:
@@ -312,6 +321,8 @@ def emit_creation(
         return builder.emit(
             "Full", [value], {"shape": list(shape), "dtype": dtype}, (shape, dtype)
         )[0]
+    if name == "convert_to_tensor":
+        return _sizes(builder, args[0], dtype)
     attrs = {"dtype": dtype}
     signature = inspect.signature(getattr(keras.ops, name))
     bound = signature.bind(*args, **kwargs)
@@ -327,3 +338,14 @@ def emit_creation(
         given = {"N": rows, "M": rows if columns is None else columns, "k": given.get("k", 0)}
     operation = {"arange": "Arange", "tri": "Tri", "linspace": "Linspace"}.get(name, "Eye")
     return builder.emit(operation, [], {**given, **attrs}, (shape, dtype))[0]
+
+
+def _sizes(builder: GraphBuilder, sizes: int | list[int], dtype: str) -> Value:
+    """A tensor that holds sizes."""
+    if isinstance(sizes, int):
+        return builder.cast(builder.reshape(builder.size(sizes), ()), dtype)
+    values = [builder.size(size) for size in sizes]
+    joined = values[0]
+    if len(values) > 1:
+        joined = builder.emit("Concatenate", values, {"axis": 0}, ((len(sizes),), "int32"))[0]
+    return builder.cast(joined, dtype)

@@ -373,6 +373,8 @@ def like(call: OpCall, b: GraphBuilder) -> Values:
 @normalises("BroadcastTo")
 def broadcast_to(call: OpCall, b: GraphBuilder) -> Values:
     x = operands_of(call, b)[0]
+    if tuple(x.shape) == tuple(call.output.shape):
+        return [x]
     return b.emit("BroadcastTo", [x], {"shape": list(call.output.shape)}, *call.specs)
 
 
@@ -418,6 +420,15 @@ def softmax(call: OpCall, b: GraphBuilder) -> Values:
     answer = b.emit(call.name, [flat], {"axis": len(kept)}, (flat_shape, x.dtype))[0]
     back = [order.index(i) for i in range(x.ndim)]
     return b.emit("Transpose", [b.reshape(answer, moved_shape)], {"axes": back}, *call.specs)
+
+
+@normalises("SparseCategoricalCrossentropy")
+def sparse_categorical_crossentropy(call: OpCall, b: GraphBuilder) -> Values:
+    """The axis is that of the classes; the labels have it not."""
+    operands = operands_of(call, b)
+    axis = positive_axis(call.attrs["axis"], operands[1].ndim)
+    attrs = {"from_logits": bool(call.attrs["from_logits"]), "axis": axis}
+    return b.emit(call.name, operands, attrs, *call.specs)
 
 
 @normalises("Isclose")

@@ -38,7 +38,15 @@ _USES_BACKEND = tuple(
 
 
 class Recorder(Protocol):
-    """What `symbolic_execution` tells about a run."""
+    """What `symbolic_execution` tells about a run.
+
+    Attributes:
+        steps: Whether losses are collected, as a training or evaluation step needs them.
+        training: Whether layers run as in training: random numbers are drawn.
+    """
+
+    steps: bool
+    training: bool
 
     def operation(self, op: Any, args: tuple, kwargs: dict) -> Any:
         """An operation was called on symbolic tensors; returns its outputs."""
@@ -52,14 +60,20 @@ class Recorder(Protocol):
     def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
         """A tensor was made from sizes alone (zeros, arange...); returns it."""
 
-    def assignment(self, variable: Any) -> None:
-        """A variable was given a new value; raises, because a bundle keeps no state."""
+    def assignment(self, variable: Any, value: Any) -> Any:
+        """A variable is given a new value, which is returned; raises where no state is kept."""
 
     def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
         """A recurrent layer runs its step over time; takes and returns what `backend.rnn` does."""
 
     def random(self) -> None:
         """Random numbers were asked for; raises, because their values cannot be the same."""
+
+    def draws(self) -> dict[str, Callable]:
+        """What stands for the functions of `backend.random` in training."""
+
+    def custom_gradient(self, function: Callable) -> None:
+        """A function with a gradient of its own is called in training; raises."""
 
 
 class _Namespace:
@@ -106,12 +120,28 @@ def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     # NB: Keras takes shortcuts with functions of TensorFlow where the name ends in "tensorflow".
     replaced["__name__"] = "keras.ops"
     replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)
+    if recorder.steps:
+        replaced["is_tensor"] = lambda x: (
+            isinstance(x, keras.KerasTensor) or backend.is_tensor(x)
+        )
+    if recorder.training:
+        replaced["random"] = _Namespace(backend.random, recorder.draws())
     return _Namespace(backend, replaced)
 
 
-def _symbolic_control_flow(backend: Any) -> _Namespace:
-    """Loops and branches are operations always: their functions may see symbolic tensors."""
+def _symbolic_core(backend: Any, recorder: Recorder) -> _Namespace:
+    """Loops and branches are operations always: their functions may see symbolic tensors.
+
+    A tensor made of sizes alone is told to the recorder, as `_recorded_creations` does.
+    """
     from keras.src.ops import core
+
+    def convert_to_tensor(x: Any, **kwargs: Any) -> Any:
+        run = backend.core.convert_to_tensor
+        sizes = x if isinstance(x, (list, tuple)) else [x]
+        if not sizes or any(type(size) is not int for size in sizes):
+            return run(x, **kwargs)
+        return recorder.creation("convert_to_tensor", (x,), kwargs, run)
 
     def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
         return true_fn() if pred else false_fn()
@@ -126,6 +156,7 @@ def _symbolic_control_flow(backend: Any) -> _Namespace:
         return core.ForiLoop(lower, upper, body_fun).symbolic_call(init_val)
 
     replaced = {
+        "convert_to_tensor": convert_to_tensor,
         "cond": cond,
         "scan": scan,
         "while_loop": while_loop,
@@ -199,7 +230,7 @@ def _stateless_scope(recorder: Recorder) -> Any:
             updated = super().get_current_value(variable)
             return recorder.variable(variable) if updated is None else updated
 
-    return SymbolicVariables(initialize_variables=False)
+    return SymbolicVariables(collect_losses=recorder.steps, initialize_variables=False)
 
 
 @contextlib.contextmanager
@@ -233,17 +264,20 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
             for module in _holders(_USES_BACKEND, "backend", backend):
                 patches.set(module, "backend", symbolic)
             patches.set(ops_numpy, "backend", _recorded_creations(backend, recorder))
-            patches.set(ops_core, "backend", _symbolic_control_flow(backend))
+            patches.set(ops_core, "backend", _symbolic_core(backend, recorder))
             patches.set(
                 Operation, "symbolic_call", lambda op, *a, **k: recorder.operation(op, a, k)
             )
             patches.set(Layer, "symbolic_call", lambda op, *a, **k: recorder.layer(op, a, k))
             _patch_preprocessing(patches, symbolic)
-            _patch_gradients(patches)
+            _patch_gradients(patches, recorder)
             _patch_autocast(patches)
-            patches.set(Variable, "assign", lambda self, value: recorder.assignment(self))
-            _patch_dropout_masks(patches)
-            _patch_random(patches, recorder)
+            patches.set(Variable, "assign", lambda self, value: recorder.assignment(self, value))
+            if recorder.training:
+                _patch_draws(patches, backend, symbolic)
+            else:
+                _patch_dropout_masks(patches)
+                _patch_random(patches, recorder)
             yield
         finally:
             patches.undo()
@@ -283,12 +317,17 @@ def _patch_dropout_masks(patches: _Patches) -> None:
         patches.set(DropoutRNNCell, name, lambda self, step_input: None)
 
 
-def _patch_gradients(patches: _Patches) -> None:
+def _patch_gradients(patches: _Patches, recorder: Recorder) -> None:
     """A function with a gradient of its own gives its value alone: no gradient is asked for."""
     from keras.src.ops import core
 
     def value_alone(function: Callable) -> Callable:
-        return lambda *args, **kwargs: function(*args, **kwargs)[0]
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if recorder.training:
+                recorder.custom_gradient(function)
+            return function(*args, **kwargs)[0]
+
+        return call
 
     original = core.custom_gradient
     for module in _holders(("keras",), "custom_gradient", original):
@@ -304,3 +343,23 @@ def _patch_random(patches: _Patches, recorder: Recorder) -> None:
     original = seed_generator.draw_seed
     for module in _holders(("keras.src",), "draw_seed", original):
         patches.set(module, "draw_seed", refuse)
+
+
+def _patch_draws(patches: _Patches, backend: Any, symbolic: _Namespace) -> None:
+    """In training the state of a seed generator is a variable like any other."""
+    import keras
+    from keras.src.random import random, seed_generator
+
+    def following(self: Any, ordered: bool = True) -> Any:
+        state = self.state
+        drawn = state.value
+        if ordered:
+            state.assign(keras.ops.add(drawn, keras.ops.convert_to_tensor([0, 1], drawn.dtype)))
+        else:
+            state.assign((drawn + 1) * 5387 % 933199)
+        return drawn
+
+    patches.set(seed_generator.SeedGenerator, "next", following)
+    for module in _holders(("keras.src.random",), "backend", backend):
+        patches.set(module, "backend", symbolic)
+    assert random.backend is symbolic

@@ -159,7 +159,7 @@ def _size_dependent_creations(traces: list[Trace]) -> frozenset[int]:
 def _differ(a: Trace, b: Trace) -> bool:
     """Whether any attribute differs, so that a third trace is needed to be sure of its formula."""
     pairs = zip(a.builder.all_nodes(), b.builder.all_nodes(), strict=False)
-    return any(x.attrs != y.attrs for x, y in pairs)
+    return any(x.attrs != y.attrs or _operands(x) != _operands(y) for x, y in pairs)
 
 
 class _Merger:
@@ -169,6 +169,7 @@ class _Merger:
         self.traces = traces
         self.problems: list[errors.Problem] = []
         self._varying: dict[tuple[int, ...], tuple[Value, int]] = {}
+        self._sizes: list[tuple[list[Node], Node, int, Dynamic]] = []
 
     def merge(self) -> list[errors.Problem]:
         nodes = [trace.builder.all_nodes() for trace in self.traces]
@@ -181,6 +182,8 @@ class _Merger:
             self._shapes(values)
         for node, attrs in self._graph([trace.builder.nodes for trace in self.traces]):
             node.attrs = attrs
+        for nodes, node, place, size in self._sizes:
+            self._compute(nodes, node, place, size)
         self._forget_sizes()
         return self.problems
 
@@ -196,13 +199,48 @@ class _Merger:
                     self._shapes(values)
                 found += self._graph([b.nodes for b in bodies])
                 self._varying = around
+            self._scalars(graphs[0], same)
             found.append((same[0], self._attributes(same)))
             for values in zip(*(n.outputs for n in same), strict=True):
                 self._shapes(values)
         return found
 
+    def _scalars(self, graph: list[Node], nodes: tuple[Node, ...]) -> None:
+        """Operands that are numbers made of sizes; they are computed where the graph runs."""
+        for place, values in enumerate(zip(*(n.inputs for n in nodes), strict=True)):
+            if values[0] is None or len({v.name for v in values}) == 1:
+                continue
+            numbers = [float(v.data) for v in values]
+            size = None
+            if all(number.is_integer() for number in numbers):
+                size = self._formula(nodes, tuple(map(int, numbers)))
+            if size is not None:
+                self._sizes.append((graph, nodes[0], place, size))
+                continue
+            self._note(
+                nodes[0].scope or nodes[0].name,
+                nodes[0].op,
+                "a number it takes depends on the size of the input in a way that cannot be "
+                "expressed",
+            )
+
+    def _compute(self, graph: list[Node], node: Node, place: int, size: Dynamic) -> None:
+        """Puts the nodes that compute a number before the node that takes it."""
+        builder = self.traces[0].builder
+        builder.nodes, kept = [], builder.nodes
+        builder.scope = node.scope
+        end = dataclasses.replace(size, add=size.add + 1)
+        attrs = {"start": size, "stop": end, "step": 1, "dtype": "int32"}
+        made = builder.emit("Arange", [], attrs, ((1,), "int32"))[0]
+        number = builder.cast(builder.reshape(made, ()), node.inputs[place].dtype)
+        graph[graph.index(node) : graph.index(node)] = builder.nodes
+        builder.nodes = kept
+        node.inputs[place] = number
+
     def _constants(self) -> None:
         for name, value in self.traces[0].builder.values.items():
+            if not isinstance(value.data, np.ndarray):
+                continue  # A number: it is looked at where it is used.
             others = [t.builder.values.get(name) for t in self.traces[1:]]
             if value.kind == "constant" and not all(o and _same(value, o) for o in others):
                 self._note(
@@ -258,7 +296,7 @@ class _Merger:
 
     def _forget_sizes(self) -> None:
         for name, value in self.traces[0].builder.values.items():
-            shapes = [t.builder.values[name].shape for t in self.traces]
+            shapes = [t.builder.values[name].shape for t in self.traces if name in t.builder.values]
             sizes = zip(*shapes, strict=True)
             value.shape = tuple(s[0] if len(set(s)) == 1 else None for s in sizes)
 
@@ -269,7 +307,17 @@ class _Merger:
 
 
 def _names(node: Node) -> tuple[str | None, ...]:
-    return tuple(None if v is None else v.name for v in node.inputs)
+    """What a node reads; numbers by their type alone, since they may be made of sizes."""
+    return tuple(None if v is None else _kind(v) for v in node.inputs)
+
+
+def _operands(node: Node) -> list[str | None]:
+    return [None if v is None else v.name for v in node.inputs]
+
+
+def _kind(value: Value) -> str:
+    number = value.kind == "constant" and isinstance(value.data, (int, float))
+    return f"number:{value.dtype}" if number and value.dtype != "bool" else value.name
 
 
 def _same(a: Value, b: Value) -> bool:
@@ -295,7 +343,9 @@ def _fit(
 def _lines(target: tuple[int, ...], products: list[int]) -> Iterable[tuple[Fraction, int]]:
     """Candidate factors and offsets, from what is most likely meant to what is less."""
     ratio = Fraction(target[0], products[0])
-    if max(ratio.numerator, ratio.denominator) <= _LARGEST_FACTOR:
+    # NB: rounded down it would fit n + 1, too, in all traces, and be wrong for twice the size.
+    exact = all(ratio * p == t for p, t in zip(products, target, strict=True))
+    if exact and max(ratio.numerator, ratio.denominator) <= _LARGEST_FACTOR:
         yield ratio, 0
     if products[0] != products[1]:
         slope = Fraction(target[1] - target[0], products[1] - products[0])

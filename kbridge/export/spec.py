@@ -57,7 +57,7 @@ def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
         # NB: a layer's own answer is kept for parity even if the model does not use it all.
         live |= {v.name for v in layer_output.values}
     builder = trace.builder
-    main = Body("inference", trace.inputs, _live_nodes(builder, builder.nodes, live), outputs)
+    main = Body("inference", trace.inputs, live_nodes(builder, builder.nodes, live), outputs)
     graphs = {"inference": main}
     pending = [main]
     while pending:
@@ -68,7 +68,8 @@ def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
     return graphs
 
 
-def _live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> list[Node]:
+def live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> list[Node]:
+    """The nodes whose answers are read, by each other or as one of `live`, which grows."""
     kept = []
     for node in reversed(nodes):
         if any(v.name in live for v in node.outputs):
@@ -77,7 +78,7 @@ def _live_nodes(builder: GraphBuilder, nodes: list[Node], live: set[str]) -> lis
             live |= {v.name for v in sizes.referenced(node.attrs)}
             for body in builder.bodies_of(node):
                 within = {v.name for v in body.outputs}
-                body.nodes = _live_nodes(builder, body.nodes, within)
+                body.nodes = live_nodes(builder, body.nodes, within)
                 # NB: a body may ask for the shape of a value around it without reading it.
                 live |= within
     return kept[::-1]
@@ -87,7 +88,7 @@ def graph_json(graph: Body) -> dict[str, Any]:
     """Returns a graph as docs/bundle-format.md, section 4, has it."""
     found: dict[str, Any] = {}
     if graph.name != "inference":
-        found["inputs"] = [_value_json(v) for v in graph.inputs]
+        found["inputs"] = [value_json(v) for v in graph.inputs]
     found["nodes"] = [_node_json(node) for node in graph.nodes]
     found["outputs"] = [v.name for v in graph.outputs]
     return found
@@ -100,11 +101,12 @@ def _node_json(node: Node) -> dict[str, Any]:
         "scope": node.scope,
         "inputs": [None if v is None else v.name for v in node.inputs],
         "attrs": _attrs_json(node.attrs),
-        "outputs": [_value_json(v) for v in node.outputs],
+        "outputs": [value_json(v) for v in node.outputs],
     }
 
 
-def _value_json(value: Value) -> dict[str, Any]:
+def value_json(value: Value) -> dict[str, Any]:
+    """Returns name, shape and dtype of a value."""
     return {"name": value.name, "shape": list(value.shape), "dtype": value.dtype}
 
 

@@ -43,18 +43,20 @@ class Trace:
         output_structure: The model's answer with a `Value` in each place.
         layer_outputs: Which values each layer call gave.
         creations: Each call that made a tensor from sizes alone, with its arguments.
+        updates: What variables were given in a training or evaluation step, in order.
         problems: What could not be traced.
     """
 
     builder: GraphBuilder
     inputs: list[Value]
     output_structure: Any = None
+    updates: list[tuple[str, Value]] = dataclasses.field(default_factory=list)
     layer_outputs: list[LayerOutput] = dataclasses.field(default_factory=list)
     creations: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     problems: list[errors.Problem] = dataclasses.field(default_factory=list)
 
 
-_ACTIVE: contextvars.ContextVar[_Tracer] = contextvars.ContextVar("kbridge_tracer")
+_ACTIVE: contextvars.ContextVar[Tracer] = contextvars.ContextVar("kbridge_tracer")
 
 
 def active_builder() -> GraphBuilder:
@@ -88,6 +90,11 @@ def emit_node(
     return outputs[0] if len(outputs) == 1 else outputs
 
 
+def active_tracer() -> Tracer:
+    """Returns the tracer that is running; for what is traced of more than a model's call."""
+    return _ACTIVE.get()
+
+
 @contextlib.contextmanager
 def without_layer_outputs() -> Iterator[None]:
     """In the block, layer calls are not told in `layer_outputs`.
@@ -115,8 +122,11 @@ class UnsupportedCall(Exception):
         self.advice = advice
 
 
-class _Tracer:
+class Tracer:
     """Records operations into a `Trace`; the `Recorder` of `symbolic_execution`."""
+
+    steps = False
+    training = False
 
     def __init__(
         self,
@@ -179,7 +189,7 @@ class _Tracer:
             run = layer.call
         depth = len(self._scopes)
         try:
-            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            if isinstance(layer, keras.layers.RNN) and layer.stateful and not self.steps:
                 raise _keeps_state("it is stateful")
             return run(*args, **kwargs)
         except (TraceAborted, MemoryError):
@@ -221,8 +231,14 @@ class _Tracer:
     def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
         return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
 
-    def assignment(self, variable: keras.Variable) -> None:
+    def assignment(self, variable: keras.Variable, value: Any) -> Any:
         raise _keeps_state(f"it changes its variable {variable.path!r} when it is called")
+
+    def draws(self) -> dict[str, Callable]:
+        raise AssertionError("only training draws random numbers")
+
+    def custom_gradient(self, function: Callable) -> None:
+        raise AssertionError("only training needs gradients")
 
     def random(self) -> None:
         raise UnsupportedCall(
@@ -251,7 +267,11 @@ class _Tracer:
 
     def _problem(self, class_name: str, reason: str, advice: str) -> None:
         path = self.builder.scope or "(model)"
-        problem = errors.Problem(path, class_name, reason, advice or explain.DEFAULT_ADVICE)
+        self.problem(path, class_name, reason, advice or explain.DEFAULT_ADVICE)
+
+    def problem(self, path: str, class_name: str, reason: str, advice: str) -> None:
+        """Notes something that cannot be expressed."""
+        problem = errors.Problem(path, class_name, reason, advice)
         if problem not in self.trace.problems:
             self.trace.problems.append(problem)
 
@@ -299,6 +319,7 @@ def trace_model(
     sizes: list[tuple[int, ...]],
     weight_name: Callable[[keras.Variable], str],
     symbolic_creations: frozenset[int] = frozenset(),
+    tracer_class: type[Tracer] = Tracer,
 ) -> Trace:
     """Runs a model symbolically.
 
@@ -310,6 +331,7 @@ def trace_model(
         sizes: Concrete shape of each input for this trace.
         weight_name: Gives a variable's bundle name.
         symbolic_creations: Ordinals of creation calls that depend on sizes and are recorded.
+        tracer_class: What records the run.
 
     Returns:
         The trace; its `problems` list says what could not be expressed.
@@ -323,7 +345,7 @@ def trace_model(
         builder.bind(tensor, value)
         trace.inputs.append(value)
         tensors.append(tensor)
-    tracer = _Tracer(trace, weight_name, symbolic_creations)
+    tracer = tracer_class(trace, weight_name, symbolic_creations)
     token = _ACTIVE.set(tracer)
     try:
         with (

@@ -9,6 +9,7 @@ import numpy as np
 
 from kbridge import bundle
 from kbridge.export import golden, keras2, keras2_order, training
+from kbridge.export.steps import StepsDocument
 from kbridge.export.tracing import Trace
 
 # The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
@@ -87,6 +88,12 @@ def write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, str
     if order is not None:
         writer.attribute("/optimizer_weights", "weight_names", order)
     writer.document(bundle.TRAINING, document)
+
+
+def write_step_arrays(writer: bundle.BundleWriter, steps: StepsDocument | None) -> None:
+    """Writes the arrays of the training and evaluation steps."""
+    for i, (array, entry) in enumerate([] if steps is None else steps.arrays):
+        writer.array(f"{bundle.STEP_ARRAYS}/{i}", array, entry)
 
 
 def write_golden(

@@ -12,6 +12,8 @@ public enum ErrorCode {
   DIGEST_MISMATCH,
   /** The graph has an operation, or a use of one, that this runtime cannot compute exactly. */
   UNSUPPORTED_OP,
+  /** The model was not compiled with a loss, or something of it cannot be trained outside of Keras. */
+  NOT_TRAINABLE,
   /** The caller gave inputs, names or options that do not fit the model. */
   INVALID_INPUT,
   /** The device asked for cannot be used with the ND4J backend in the class path. */

@@ -6,17 +6,20 @@ import io.kbridge.KBridgeException;
 import io.kbridge.graph.ArrayEntry;
 import io.kbridge.graph.ElementType;
 import io.kbridge.graph.ModelGraph;
+import io.kbridge.graph.TrainingSteps;
 import io.kbridge.graph.ValueInfo;
 import io.kbridge.plan.NativeArrays;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * A bundle, opened and checked. Its weights and constants are arrays over the mapped file: they MUST NOT be written to, and are valid for
@@ -36,6 +39,7 @@ public final class Bundle {
   private final ObjectNode training;
   private final ObjectNode provenance;
   private final Map<String, INDArray> arrays = new LinkedHashMap<>();
+  private TrainingSteps steps;
 
   private Bundle(Path file, boolean verifyDigests) {
     this.file = file;
@@ -45,7 +49,9 @@ public final class Bundle {
     this.graph = SpecReader.read(document("spec"));
     this.training = document("training");
     this.provenance = document("provenance");
-    Map<ArrayEntry, StoredArray> stored = locate();
+    List<ArrayEntry> entries = new ArrayList<>(graph.weights().values());
+    entries.addAll(graph.constants().values());
+    Map<ArrayEntry, StoredArray> stored = locate(entries);
     if (verifyDigests) {
       Digests.verify(file, mapped, stored);
     }
@@ -118,6 +124,75 @@ public final class Bundle {
   }
 
   /**
+   * Reads what training and evaluation compute; the first call reads and checks it.
+   *
+   * @return the steps
+   * @throws KBridgeException NOT_TRAINABLE if the model was not compiled with a loss, or if it cannot be trained outside of Keras;
+   *     BUNDLE_FORMAT or DIGEST_MISMATCH
+   */
+  public synchronized TrainingSteps steps() {
+    if (steps == null) {
+      if (index.array(ROOT + "/steps") == null) {
+        throw new KBridgeException(
+            ErrorCode.NOT_TRAINABLE,
+            "Expected a model that was compiled with a loss. Received: '" + graph.name() + "', which was not. "
+                + "Call compile(optimizer=..., loss=...) before the export.");
+      }
+      steps = StepsReader.read(document("steps"), graph);
+    }
+    return steps;
+  }
+
+  /**
+   * Reads the constants of a graph of the steps, and checks their digests.
+   *
+   * @param of a graph of {@link #steps()}
+   * @return the arrays by name; not to be written to
+   * @throws KBridgeException BUNDLE_FORMAT or DIGEST_MISMATCH
+   */
+  public Map<String, INDArray> constants(ModelGraph of) {
+    return read(of.constants().values());
+  }
+
+  /**
+   * Reads what the variables of the steps start with, and checks the digests.
+   *
+   * @return arrays by name, each with memory of its own
+   * @throws KBridgeException BUNDLE_FORMAT or DIGEST_MISMATCH
+   */
+  public Map<String, INDArray> initialVariables() {
+    Map<String, INDArray> initial = new LinkedHashMap<>();
+    List<ArrayEntry> entries = new ArrayList<>();
+    steps().variables().values().forEach(variable -> entries.add(variable.entry()));
+    Map<String, INDArray> stored = read(entries);
+    for (ArrayEntry entry : entries) {
+      INDArray first = stored.get(entry.value().name());
+      INDArray array = Nd4j.createUninitialized(entry.value().dtype(), entry.value().shape(), 'c');
+      if (entry.path() != null) {
+        array.assign(first);
+      } else if (first.dataType().isFPType()) {
+        array.assign(first.getDouble(0));
+      } else {
+        array.assign(first.getLong(0));
+      }
+      initial.put(entry.value().name(), array);
+    }
+    return initial;
+  }
+
+  /** Reads arrays that are not read when the bundle is opened. */
+  private Map<String, INDArray> read(Collection<ArrayEntry> entries) {
+    Map<ArrayEntry, StoredArray> stored = locate(entries);
+    Digests.verify(file, mapped, stored);
+    Map<String, INDArray> found = new LinkedHashMap<>();
+    for (ArrayEntry entry : entries) {
+      StoredArray at = stored.get(entry);
+      found.put(entry.value().name(), at == null ? Scalars.array(entry) : array(at, entry.value().type()));
+    }
+    return found;
+  }
+
+  /**
    * Reads the golden samples.
    *
    * @return the samples, or null if the bundle has none
@@ -180,12 +255,10 @@ public final class Bundle {
     return Json.parse(text, "'" + path + "'");
   }
 
-  /** Finds the dataset of every weight and constant; one message for all that do not fit. */
-  private Map<ArrayEntry, StoredArray> locate() {
+  /** Finds the dataset of every entry that has one; one message for all that do not fit. */
+  private Map<ArrayEntry, StoredArray> locate(Collection<ArrayEntry> entries) {
     Map<ArrayEntry, StoredArray> located = new LinkedHashMap<>();
     List<String> wrong = new ArrayList<>();
-    List<ArrayEntry> entries = new ArrayList<>(graph.weights().values());
-    entries.addAll(graph.constants().values());
     for (ArrayEntry entry : entries) {
       if (entry.path() == null) {
         continue;
