@@ -265,7 +265,7 @@ class Bundle:
         return self._entry(name, self.spec["constants"])
 
     def steps(self) -> dict[str, Any] | None:
-        """Returns the document of the training and evaluation steps (section 9), if there is one."""
+        """Returns the document of the steps (section 9), or None if there is none."""
         return self._document(STEPS) if STEPS in self._file else None
 
     def golden(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -121,9 +121,7 @@ def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     replaced["__name__"] = "keras.ops"
     replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)
     if recorder.steps:
-        replaced["is_tensor"] = lambda x: (
-            isinstance(x, keras.KerasTensor) or backend.is_tensor(x)
-        )
+        replaced["is_tensor"] = lambda x: isinstance(x, keras.KerasTensor) or backend.is_tensor(x)
     if recorder.training:
         replaced["random"] = _Namespace(backend.random, recorder.draws())
     return _Namespace(backend, replaced)

@@ -146,6 +146,7 @@ class Tracer:
     # Calls of the patched Keras.
 
     def operation(self, op: Any, args: tuple, kwargs: dict) -> Any:
+        """An operation was called; records it."""
         args, kwargs = tree.map_structure(_variable_value, (args, kwargs))
         if self._muted:
             return op.compute_output_spec(*args, **kwargs)
@@ -178,6 +179,7 @@ class Tracer:
         return outputs
 
     def layer(self, layer: Any, args: tuple, kwargs: dict) -> Any:
+        """A layer was called; runs its `call`."""
         if self._muted:
             return layer.compute_output_spec(*args, **kwargs)
         run = registry.rule_for(layer)
@@ -202,6 +204,7 @@ class Tracer:
             return self._inferred(layer, args, kwargs, is_rule=run is not layer.call)
 
     def variable(self, variable: keras.Variable) -> keras.KerasTensor:
+        """Gives the symbolic tensor of a variable."""
         tensor = self._placeholders.get(id(variable))
         if tensor is None:
             # NB: the stored dtype; `variable.dtype` is what mixed precision casts it to on reading.
@@ -215,6 +218,7 @@ class Tracer:
         return tensor
 
     def creation(self, name: str, args: tuple, kwargs: dict, run: Callable) -> Any:
+        """A tensor was made from sizes; records it where they are unknown."""
         made = run(*args, **kwargs)
         if self._muted:
             return made
@@ -229,18 +233,23 @@ class Tracer:
         return tensor
 
     def rnn(self, step: Callable, inputs: Any, states: Any, **kwargs: Any) -> tuple:
+        """A recurrent layer runs; its step becomes a loop."""
         return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
 
     def assignment(self, variable: keras.Variable, value: Any) -> Any:
+        """A variable is assigned to; refused."""
         raise _keeps_state(f"it changes its variable {variable.path!r} when it is called")
 
     def draws(self) -> dict[str, Callable]:
+        """Only training draws random numbers."""
         raise AssertionError("only training draws random numbers")
 
     def custom_gradient(self, function: Callable) -> None:
+        """Only training needs gradients."""
         raise AssertionError("only training needs gradients")
 
     def random(self) -> None:
+        """Random numbers are drawn; refused."""
         raise UnsupportedCall(
             "it draws random numbers at inference, which no other engine can draw the same",
             "Draw random numbers only when `training` is true, or pass them in as an input.",
@@ -249,10 +258,12 @@ class Tracer:
     # Scopes.
 
     def on_enter(self, layer: Any, scope: str, call: int) -> None:
+        """A layer call begins."""
         self._scopes.append((scope, type(layer).__name__))
         self._set_scope()
 
     def on_exit(self, layer: Any, scope: str, call: int, outputs: Any) -> None:
+        """A layer call ends."""
         self._scopes.pop()
         self._set_scope()
         tensors = [t for t in tree.flatten(outputs) if isinstance(t, keras.KerasTensor)]

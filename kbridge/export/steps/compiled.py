@@ -1,8 +1,7 @@
-"""Copies of what `compile()` was given, built for the model's outputs; the model stays as it is."""
+"""What `compile()` was given, built for the model's outputs; the model's own stays as it is."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Any
 
@@ -55,6 +54,7 @@ class Compiled:
         loss: The losses, or None.
         metrics: The metrics, or None.
         tracker: The mean of the loss.
+        initial: What each variable of a metric starts with, by the variable's `id`.
     """
 
     names: list[str]
@@ -62,6 +62,7 @@ class Compiled:
     loss: CompileLoss | None
     metrics: CompileMetrics | None
     tracker: keras.metrics.Mean
+    initial: dict[int, np.ndarray]
 
     @property
     def all_metrics(self) -> list[keras.metrics.Metric]:
@@ -83,7 +84,7 @@ class Shaped:
 
 
 def compiled_of(model: Any, names: list[str], outputs: Any, sample: Any = None) -> Compiled:
-    """Copies and builds what a model was compiled with.
+    """Builds losses and metrics of what a model was compiled with.
 
     Args:
         model: A compiled model.
@@ -108,8 +109,10 @@ def compiled_of(model: Any, names: list[str], outputs: Any, sample: Any = None) 
         loss.build(y_true, outputs)
     if metrics is not None:
         metrics.build(y_true, outputs)
-        _build_variables(metrics, y_true, outputs)
-    return Compiled(names, labels, loss, metrics, keras.metrics.Mean(name="loss"))
+    compiled = Compiled(names, labels, loss, metrics, keras.metrics.Mean(name="loss"), {})
+    for metric in compiled.all_metrics:
+        _note_initial(metric, compiled.initial, y_true, outputs)
+    return compiled
 
 
 def _labels(labels: list[Label], outputs: Any) -> Any:
@@ -122,12 +125,16 @@ def _labels(labels: list[Label], outputs: Any) -> Any:
 
 
 def _loss_of(model: Any) -> CompileLoss | None:
-    """A new one of what `compile` was given: the model's own is built by the first `fit`."""
+    """A new one of what `compile` was given: the model's own is built by the first `fit`.
+
+    NB: the losses and metrics in it are the user's. They are no copies, since Keras copies by
+    configs, and those of some losses do not say all (Huber's leaves out its delta).
+    """
     given = model._compile_loss
     if given is None:
         return None
     return CompileLoss(
-        copy.deepcopy(given._user_loss),
+        given._user_loss,
         given._user_loss_weights,
         output_names=getattr(model, "output_names", None),
     )
@@ -138,8 +145,8 @@ def _metrics_of(model: Any) -> CompileMetrics | None:
     if given is None:
         return None
     return CompileMetrics(
-        copy.deepcopy(given._user_metrics),
-        copy.deepcopy(given._user_weighted_metrics),
+        given._user_metrics,
+        given._user_weighted_metrics,
         output_names=getattr(model, "output_names", None),
     )
 
@@ -185,9 +192,17 @@ def _by_shape(model: Any, loss: CompileLoss) -> list[tuple[str, str]]:
     return [("loss", u) for u in user if str(u).lower() in ("crossentropy", "ce")]
 
 
+# Losses whose labels are numbers of classes.
+_OF_CLASSES = (
+    keras.losses.sparse_categorical_crossentropy,
+    keras.losses.categorical_generalized_cross_entropy,
+    keras.losses.circle,
+)
+
+
 def _label(output: str, losses: list[Any], prediction: Shaped) -> Label:
-    functions = [getattr(loss, "fn", None) for loss in losses]
-    if keras.losses.sparse_categorical_crossentropy in functions:
+    functions = {getattr(loss, "fn", None) for loss in losses}
+    if functions.intersection(_OF_CLASSES):
         return Label(output, "int32", drop=len(prediction.shape) - 1)
     if keras.losses.ctc in functions:
         # Sentences of any length, as class numbers.
@@ -207,10 +222,20 @@ def _sample_shapes(sample: Any, count: int) -> list[tuple[int | None, ...] | Non
     return [(None, *array.shape[1:]) for array in arrays]
 
 
-def _build_variables(metrics: CompileMetrics, y_true: Any, outputs: Any) -> None:
-    """Some metrics make their variables when they first see data."""
-    metrics.update_state(*(tree.map_structure(_zeros, t) for t in (y_true, outputs)))
-    metrics.reset_state()
+def _note_initial(
+    metric: keras.metrics.Metric, initial: dict[int, np.ndarray], y_true: Any, outputs: Any
+) -> None:
+    """Notes what a metric's variables start with; what they hold now comes back.
+
+    NB: some metrics make their variables when they first see data.
+    """
+    before = [(v, keras.ops.convert_to_numpy(v)) for v in metric.variables]
+    if isinstance(metric, CompileMetrics):
+        metric.update_state(*(tree.map_structure(_zeros, t) for t in (y_true, outputs)))
+    metric.reset_state()
+    initial.update({id(v): keras.ops.convert_to_numpy(v) for v in metric.variables})
+    for variable, value in before:
+        variable.assign(value)
 
 
 def _zeros(tensor: Shaped) -> Any:

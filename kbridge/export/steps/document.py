@@ -253,7 +253,7 @@ class _Writer:
         return known
 
     def _variable(self, variable: Any) -> dict[str, Any]:
-        array = variable.initial()
+        array = variable.initial
         entry = {"shape": list(array.shape), "dtype": array.dtype.name, "kind": variable.kind}
         first = array.reshape(-1)[0].item() if array.size else 0
         if np.all(array == first):
@@ -306,5 +306,3 @@ def _sized_by(attrs: Any) -> list[str]:
     if isinstance(attrs, list):
         return [name for item in attrs for name in _sized_by(item)]
     return []
-
-

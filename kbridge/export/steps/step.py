@@ -136,5 +136,3 @@ def _guarded(tracer: StepTracer, path: str, function: Callable, *args: Any) -> A
         advice = getattr(e, "advice", "") or f"{explain.advice(e)} {LABELS_ADVICE}"
         tracer.problem(path, name, explain.reason(e), advice)
         raise TraceAborted from e
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,16 +34,21 @@ class StepTracer(Tracer):
         return tensor
 
     def operation(self, op: Any, args: tuple, kwargs: dict) -> Any:
+        """Records an operation; crossentropies take logits as the backend does."""
         if not self._muted:
             op, args = _with_logits(op, args)
             if type(op).__name__ == "StopGradient":
                 return self._stopped(op, args)
+            if type(op).__name__ == "Size" and isinstance(args[0], keras.KerasTensor):
+                # NB: sizes are numbers during the trace, also where Keras makes tensors of them.
+                return math.prod(args[0].shape)
         outputs = super().operation(op, args, kwargs)
         if type(op).__name__ in _ACTIVATIONS and isinstance(outputs, keras.KerasTensor):
             outputs._keras_logits = args[0]
         return outputs
 
     def assignment(self, variable: keras.Variable, value: Any) -> Any:
+        """Records what a variable is given; later readers read that."""
         dtype = backend.standardize_dtype(variable._dtype)
         value = ops.convert_to_tensor(value, dtype=dtype)
         if tuple(value.shape) != tuple(variable.shape):
@@ -67,9 +73,11 @@ class StepTracer(Tracer):
         return self.builder.value_of(self.variable(variable)).name
 
     def draws(self) -> dict[str, Callable]:
+        """What draws random numbers."""
         return draws()
 
     def custom_gradient(self, function: Callable) -> None:
+        """Refuses a gradient that is Python code."""
         raise UnsupportedCall(
             f"{getattr(function, '__qualname__', function)} has a gradient of its own "
             "(keras.ops.custom_gradient), which is written for Python's backend",
@@ -111,5 +119,3 @@ def _with_logits(op: Any, args: tuple) -> tuple[Any, tuple]:
         return op, args
     axis = {"axis": op.axis} if hasattr(op, "axis") else {}
     return type(op)(from_logits=True, **axis), (args[0], logits)
-
-

@@ -24,15 +24,13 @@ class StepVariable:
         name: Its name in the document.
         variable: The variable.
         kind: "metric" for a metric's, "state" for a layer's.
+        initial: What it starts with.
     """
 
     name: str
     variable: keras.Variable
     kind: str
-
-    def initial(self) -> np.ndarray:
-        """What it starts with."""
-        return keras.ops.convert_to_numpy(self.variable)
+    initial: np.ndarray
 
 
 @dataclasses.dataclass
@@ -60,6 +58,7 @@ class StepVariables:
         self.extra: list[StepVariable] = []
         self._of_metrics: set[str] = set()
         self._names = dict(weights)
+        self._initial = compiled.initial
         for entry, prefix in zip(self.metrics, _prefixes(self.metrics), strict=True):
             entry.variables = self._add(entry.metric.variables, prefix, "metric")
         for entry in metadata.model_layers(model):
@@ -87,7 +86,9 @@ class StepVariables:
         names = unique_names([*taken, *(f"{prefix}/{v.name}" for v in variables)])[len(taken) :]
         for name, variable in zip(names, variables, strict=True):
             self._names[id(variable)] = name
-            self.extra.append(StepVariable(name, variable, kind))
+            value = self._initial.get(id(variable))
+            value = keras.ops.convert_to_numpy(variable) if value is None else value
+            self.extra.append(StepVariable(name, variable, kind, value))
         if kind == "metric":
             self._of_metrics.update(names)
         return names
@@ -108,7 +109,9 @@ def _metrics(compiled: Compiled) -> list[MetricEntry]:
             (True, compiled.metrics._flat_weighted_metrics),
         ):
             for output, each in zip(compiled.names, lists, strict=True):
-                found += [MetricEntry(m, output, weighted, []) for m in (each.metrics if each else [])]
+                found += [
+                    MetricEntry(m, output, weighted, []) for m in (each.metrics if each else [])
+                ]
     if compiled.loss is not None:
         found += [MetricEntry(m, None, False, []) for m in compiled.loss.metrics]
     return found
