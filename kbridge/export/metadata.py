@@ -276,6 +276,7 @@ def _weight_metadata(owned: Owned) -> dict[str, Any]:
         "shape": list(variable.shape),
         "layer": owned.entry.path,
         "variable": name,
+        "keras_path": variable.path,
         "trainable": bool(variable.trainable),
         "initializer": jsonable.jsonable(initializer),
         "regularizer": jsonable.jsonable(getattr(variable, "regularizer", None)),

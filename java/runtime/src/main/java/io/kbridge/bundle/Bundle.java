@@ -193,6 +193,22 @@ public final class Bundle {
   }
 
   /**
+   * Returns the content of any dataset, such as a variable of the optimizer.
+   *
+   * @param path its path
+   * @param type the true type of its elements
+   * @return the array; not to be written to
+   * @throws KBridgeException BUNDLE_FORMAT if there is none, or one of another type
+   */
+  public INDArray array(String path, ElementType type) {
+    StoredArray stored = index.array(path);
+    if (stored == null || type == null || !stored.holds(type)) {
+      throw Json.wrong("'" + path + "'", "a dataset of type " + type, stored == null ? "nothing" : stored.toString());
+    }
+    return array(stored, type);
+  }
+
+  /**
    * Reads the golden samples.
    *
    * @return the samples, or null if the bundle has none
@@ -221,6 +237,14 @@ public final class Bundle {
     into.put(value.name(), array(stored, value.type()));
   }
 
+  Hdf5Index index() {
+    return index;
+  }
+
+  List<ByteBuffer> content(StoredArray stored) {
+    return stored.bytes() == 0 ? List.of() : mapped.pieces(stored);
+  }
+
   private void requireSchema() {
     Object version = index.attribute(ROOT, "schema_version");
     String text = version instanceof String ? (String) version : String.valueOf(version);
@@ -235,7 +259,7 @@ public final class Bundle {
     }
   }
 
-  private ObjectNode document(String name) {
+  ObjectNode document(String name) {
     String path = ROOT + "/" + name;
     StoredArray stored = index.array(path);
     if (stored == null || stored.shape().length != 1 || !stored.holds(ElementType.UINT8)) {

@@ -44,7 +44,8 @@ final class Digests {
     return "'" + entry.value().name() + "' with SHA-256 " + entry.sha256() + " (received " + actual + ")";
   }
 
-  private static String of(List<ByteBuffer> pieces) {
+  /** Computes a digest. */
+  static String of(List<ByteBuffer> pieces) {
     MessageDigest digest;
     try {
       digest = MessageDigest.getInstance("SHA-256");

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -73,6 +74,11 @@ final class Hdf5Index {
   /** Returns a dataset, or null if there is none at the path. */
   StoredArray array(String path) {
     return arrays.get(path);
+  }
+
+  /** Returns the paths of all datasets. */
+  Set<String> paths() {
+    return Collections.unmodifiableSet(arrays.keySet());
   }
 
   /** Returns an attribute of an object below {@code /kbridge}, or null. */

@@ -36,6 +36,10 @@ final class StoredArray {
     return shape;
   }
 
+  ElementType storage() {
+    return storage;
+  }
+
   /** Tells whether the dataset can hold values of a type: bool is stored as uint8, bfloat16 as uint16. */
   boolean holds(ElementType type) {
     switch (type) {

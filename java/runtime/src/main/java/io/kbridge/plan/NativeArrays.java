@@ -1,6 +1,11 @@
 package io.kbridge.plan;
 
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -8,6 +13,8 @@ import org.nd4j.linalg.factory.Nd4j;
 
 /** Makes ND4J arrays over memory that is there already, without copying it. */
 public final class NativeArrays {
+  private static final long PIECE = 1L << 30;
+
   private NativeArrays() {}
 
   /**
@@ -112,6 +119,64 @@ public final class NativeArrays {
   public static Pointer pointer(INDArray array) {
     BytePointer start = new BytePointer(array.data().pointer());
     return start.getPointer(BytePointer.class, array.offset() * array.dataType().width());
+  }
+
+  /**
+   * Copies an array into memory of its own, which no workspace owns.
+   *
+   * @param array a dense 'c' order array that is not empty
+   * @return the copy
+   */
+  public static INDArray copy(INDArray array) {
+    INDArray copy = Nd4j.createUninitializedDetached(array.dataType(), 'c', array.shape());
+    copy(array, copy);
+    return copy;
+  }
+
+  /**
+   * Copies the content of one array into another of its type and size.
+   *
+   * @param from a dense 'c' order array that is not empty
+   * @param to another
+   */
+  public static void copy(INDArray from, INDArray to) {
+    try (Pointer source = borrowed(from);
+        Pointer target = borrowed(to)) {
+      Pointer.memcpy(target, source, from.length() * from.dataType().width());
+    }
+  }
+
+  /**
+   * Lets Java read and write a part of an array. The caller keeps the array alive.
+   *
+   * @param array a dense 'c' order array of float32
+   * @param from the first element
+   * @param count how many elements; fewer than 2^29
+   * @return a buffer over the array's memory
+   */
+  public static FloatBuffer floats(INDArray array, long from, int count) {
+    try (Pointer start = borrowed(array);
+        FloatPointer numbers = new FloatPointer(start)) {
+      return numbers.capacity(from + count).position(from).asBuffer();
+    }
+  }
+
+  /**
+   * Lets Java read an array's memory. The caller keeps the array alive.
+   *
+   * @param array a dense 'c' order array
+   * @return its bytes, in pieces that Java can address; none if it is empty
+   */
+  public static List<ByteBuffer> bytes(INDArray array) {
+    List<ByteBuffer> pieces = new ArrayList<>();
+    long bytes = array.isEmpty() ? 0 : array.length() * array.dataType().width();
+    for (long from = 0; from < bytes; from += PIECE) {
+      try (Pointer start = borrowed(array);
+          BytePointer memory = new BytePointer(start)) {
+        pieces.add(memory.capacity(Math.min(bytes, from + PIECE)).position(from).asBuffer());
+      }
+    }
+    return pieces;
   }
 
   /** An address without an owner. */
