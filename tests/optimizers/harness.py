@@ -71,7 +71,8 @@ def keras_step(model: keras.Model, graph: bool) -> Callable[[Gradients], None]:
     def apply(tensors: list) -> None:
         model.optimizer.apply_gradients(zip(tensors, model.trainable_variables, strict=True))
 
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     compiled = tf.function(apply) if graph else apply
 
     def step(given: Gradients) -> None:

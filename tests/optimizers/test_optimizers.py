@@ -197,7 +197,7 @@ def several() -> optimizers.Optimizer:
     chosen = optimizers.MultiOptimizer
     table = chosen.__init__.__globals__["OptimizerMap"](optimizers.SGD(0.1, momentum=0.5))
     table[".*/(kernel|large)"] = optimizers.Adam(0.01)
-    table["sequential.*/embedding"] = optimizers.Muon(0.01)
+    table[".*/embedding"] = optimizers.Muon(0.01)
     return chosen(table, loss_scale_factor=4.0)
 
 
