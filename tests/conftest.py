@@ -38,9 +38,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session")
 def jvm() -> Any:
     """Starts the JVM that all tests of this process share; gives what runs."""
+    import jpype
+
     from kbridge.jvm import host
 
-    return host.start()
+    started = host.start()
+    # NB: before oneDNN is first used; its slow reference code is an error in all tests.
+    system = jpype.JClass("java.lang.System")
+    system.setProperty("io.kbridge.onednn.refuseReference", "true")
+    return started
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 package io.kbridge;
 
 import java.util.List;
-import java.util.function.Supplier;
 import org.nd4j.linalg.factory.Nd4j;
-import org.nd4j.nativeblas.NativeOps;
-import org.nd4j.nativeblas.NativeOpsHolder;
 
 /** What computes: checks the engine and device asked for against the ND4J backend in the class path. */
 final class Backend {
@@ -27,28 +24,6 @@ final class Backend {
     if (options.threads() > 0) {
       Nd4j.getEnvironment().setMaxMasterThreads(options.threads());
       Nd4j.factory().blas().setMaxThreads(options.threads());
-    }
-  }
-
-  /**
-   * Runs something with a limit on the threads of one operation.
-   *
-   * @param threads the limit; 0 for none
-   * @param action what to run
-   * @return what it gave
-   */
-  static <T> T withThreads(int threads, Supplier<T> action) {
-    if (threads == 0) {
-      return action.get();
-    }
-    // NB: OpenMP has this setting per calling thread, unlike ND4J's own loops and its BLAS, which have one for the process.
-    NativeOps omp = NativeOpsHolder.getInstance().getDeviceNativeOps();
-    int before = omp.ompGetMaxThreads();
-    omp.setOmpNumThreads(threads);
-    try {
-      return action.get();
-    } finally {
-      omp.setOmpNumThreads(before);
     }
   }
 

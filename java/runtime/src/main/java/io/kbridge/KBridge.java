@@ -13,6 +13,10 @@ import java.nio.file.Path;
  * }</pre>
  */
 public final class KBridge {
+  static {
+    OpenMp.quieten();
+  }
+
   private KBridge() {}
 
   /**

@@ -9,6 +9,7 @@ import io.kbridge.plan.Plan;
 import io.kbridge.plan.PlanCache;
 import io.kbridge.plan.PlanCompiler;
 import io.kbridge.plan.StepInfo;
+import io.kbridge.plan.Threads;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -230,7 +231,7 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   private <T> T compute(Function<State, T> computation) {
-    return read(s -> Backend.withThreads(options.threads(), () -> computation.apply(s)));
+    return read(computation);
   }
 
   private <T> T read(Function<State, T> reader) {
@@ -261,7 +262,8 @@ public final class KBridgeModel implements AutoCloseable {
     State(Bundle bundle, LoadOptions options) {
       this.bundle = bundle;
       this.graph = bundle.graph();
-      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry(), options.newEngine());
+      int threads = options.threads() > 0 ? options.threads() : Threads.usual();
+      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry(), options.newEngine(), threads);
       Set<String> wanted = new LinkedHashSet<>();
       graph.outputs().forEach(output -> wanted.add(output.value()));
       this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());

@@ -7,6 +7,11 @@ import java.util.Objects;
 
 /** How a model is loaded and run. Immutable; made with {@link #builder()}. */
 public final class LoadOptions {
+  static {
+    // NB: here as well as in KBridge, because whichever is used first may be so before ND4J is.
+    OpenMp.quieten();
+  }
+
   private final String engine;
   private final String device;
   private final int threads;
@@ -62,9 +67,9 @@ public final class LoadOptions {
   }
 
   /**
-   * Returns how many threads one operation may use.
+   * Returns how many threads one call may use.
    *
-   * @return the count; 0 leaves ND4J's setting as it is
+   * @return the count; 0 for as many as the process has cores, or {@code OMP_NUM_THREADS} says
    */
   public int threads() {
     return threads;
@@ -141,10 +146,12 @@ public final class LoadOptions {
     }
 
     /**
-     * Limits the threads of one operation. ND4J's own loops and its BLAS have one such setting for the whole process, so of several models the one
-     * loaded last decides.
+     * Limits the threads of one call. A call that takes a moment uses one thread whatever is said here. Calls that use several wait for each other where
+     * together they would have more threads than the machine has cores.
      *
-     * @param value the count; 0 (the default) leaves the setting as it is
+     * <p>ND4J's own loops and its BLAS have one such setting for the whole process, so of several models the one loaded last decides there.
+     *
+     * @param value the count; 0 (the default) for as many as the process has cores, or {@code OMP_NUM_THREADS} says
      * @return this
      */
     public Builder threads(int value) {

@@ -19,13 +19,15 @@ public final class Plan implements AutoCloseable {
   private final StepList steps;
   private final Engine.Session session;
   private final Arena arena;
+  private final int threads;
 
-  Plan(Map<String, INDArray> inputs, Map<String, INDArray> outputs, StepList steps, Engine.Session session, Arena arena) {
+  Plan(Map<String, INDArray> inputs, Map<String, INDArray> outputs, StepList steps, Engine.Session session, Arena arena, int threads) {
     this.inputs = inputs;
     this.outputs = Collections.unmodifiableMap(outputs);
     this.steps = steps;
     this.session = session;
     this.arena = arena;
+    this.threads = threads;
   }
 
   /**
@@ -47,9 +49,13 @@ public final class Plan implements AutoCloseable {
    * @return what the reader returned
    */
   public <T> T run(Map<String, INDArray> given, Function<Map<String, INDArray>, T> reader) {
-    inputs.forEach((name, array) -> copy(given.get(name), array));
-    steps.run();
-    return reader.apply(outputs);
+    return Threads.with(
+        threads,
+        () -> {
+          inputs.forEach((name, array) -> copy(given.get(name), array));
+          steps.run();
+          return reader.apply(outputs);
+        });
   }
 
   /**
@@ -60,8 +66,12 @@ public final class Plan implements AutoCloseable {
    * @return what each step does, in the order they run
    */
   public List<StepInfo> describe(Map<String, INDArray> given, int runs) {
-    inputs.forEach((name, array) -> copy(given.get(name), array));
-    return steps.describe(runs, session::members);
+    return Threads.with(
+        threads,
+        () -> {
+          inputs.forEach((name, array) -> copy(given.get(name), array));
+          return steps.describe(runs, session::members);
+        });
   }
 
   /**
@@ -71,6 +81,15 @@ public final class Plan implements AutoCloseable {
    */
   public int stepCount() {
     return steps.size();
+  }
+
+  /**
+   * Returns on how many threads the plan runs.
+   *
+   * @return the count
+   */
+  public int threads() {
+    return threads;
   }
 
   /**

@@ -39,7 +39,8 @@ public final class PlanCache implements AutoCloseable {
     this.compiler = compiler;
     this.wanted = new ArrayList<>(wanted);
     this.signatures = signatures;
-    this.running = new Semaphore(concurrency, true);
+    // NB: not fair: handing calls over in order would cost a small model more than computing them.
+    this.running = new Semaphore(concurrency);
   }
 
   /**

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -22,6 +23,7 @@ public final class PlanCompiler implements AutoCloseable {
   private final ModelGraph graph;
   private final OpRegistry registry;
   private final Engine engine;
+  private final int threads;
   private final Constants constants;
 
   /**
@@ -33,7 +35,7 @@ public final class PlanCompiler implements AutoCloseable {
    * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
    */
   public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry) {
-    this(graph, arrays, registry, Engine.NONE);
+    this(graph, arrays, registry, Engine.NONE, Threads.usual());
   }
 
   /**
@@ -43,12 +45,14 @@ public final class PlanCompiler implements AutoCloseable {
    * @param arrays the content of its weights and constants
    * @param registry the ops to compile with
    * @param engine compiles what it can compute faster; closed with this compiler
+   * @param threads the most that a plan may use
    * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
    */
-  public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry, Engine engine) {
+  public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry, Engine engine, int threads) {
     this.graph = graph;
     this.registry = registry;
     this.engine = engine;
+    this.threads = threads;
     this.constants = new Constants(arrays);
     requireKnownOps();
   }
@@ -72,8 +76,8 @@ public final class PlanCompiler implements AutoCloseable {
    * @param useEngine false to compile every node by the mapping of its op
    * @return the plan; the caller closes it
    */
-  public synchronized Plan compile(Map<String, long[]> shapes, Collection<String> wanted, boolean useEngine) {
-    return compile(shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE);
+  public Plan compile(Map<String, long[]> shapes, Collection<String> wanted, boolean useEngine) {
+    return onThreads(shapes, used -> compile(shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE, used));
   }
 
   /**
@@ -83,17 +87,21 @@ public final class PlanCompiler implements AutoCloseable {
    * @param wanted names of the values it is to give
    * @return the plan; the caller closes it
    */
-  public synchronized Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted) {
+  public Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted) {
+    return onThreads(PlanCache.shapes(inputs), used -> compileFastest(inputs, wanted, used));
+  }
+
+  private Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Map<String, long[]> shapes = PlanCache.shapes(inputs);
     Engine.Session session = engine.start();
-    Plan plan = compile(shapes, wanted, session);
+    Plan plan = compile(shapes, wanted, session, used);
     Engine.Session other = session.alternative();
     if (other == null) {
       return plan;
     }
     Plan second;
     try {
-      second = compile(shapes, wanted, other);
+      second = compile(shapes, wanted, other, used);
     } catch (Engine.Unsuitable e) {
       session.prefer();
       return plan;
@@ -104,11 +112,24 @@ public final class PlanCompiler implements AutoCloseable {
     return better ? second : plan;
   }
 
-  private Plan compile(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session) {
+  private Plan onThreads(Map<String, long[]> shapes, IntFunction<Plan> compilation) {
+    int used = threads > 1 && Work.isSmall(graph, shapes) ? 1 : threads;
+    // NB: with the threads it is to run on, because primitives are divided up when they are made. The lock comes last: a thread that has cores may want
+    // a plan for a call inside of its call.
+    return Threads.with(
+        used,
+        () -> {
+          synchronized (this) {
+            return compilation.apply(used);
+          }
+        });
+  }
+
+  private Plan compile(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
     Arena arena = new Arena();
     boolean done = false;
     try {
-      Plan plan = compile(arena, session, shapes, wanted);
+      Plan plan = compile(arena, session, shapes, wanted, used);
       done = true;
       return plan;
     } catch (OutOfMemoryError e) {
@@ -178,7 +199,8 @@ public final class PlanCompiler implements AutoCloseable {
     return text.toString();
   }
 
-  private Plan compile(Arena arena, Engine.Session session, Map<String, long[]> shapes, Collection<String> wanted) {
+  private Plan compile(
+      Arena arena, Engine.Session session, Map<String, long[]> shapes, Collection<String> wanted, int used) {
     GraphCompiler compiler =
         new GraphCompiler(registry, constants, arena, session, false, graph.nodes(), wanted, Map.of(), (name, array) -> {});
     Map<String, INDArray> inputs = new LinkedHashMap<>();
@@ -194,6 +216,6 @@ public final class PlanCompiler implements AutoCloseable {
     StepList steps = compiler.compile();
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));
-    return new Plan(inputs, outputs, steps, session, arena);
+    return new Plan(inputs, outputs, steps, session, arena, used);
   }
 }

@@ -12,12 +12,16 @@ import org.bytedeco.dnnl.IntMemoryMap;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive;
 import org.bytedeco.dnnl.primitive_desc_base;
+import org.bytedeco.dnnl.rnn_primitive_desc_base;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A primitive and what it is called with, bound once; then a step. */
 final class Call {
+  /** For tests: slow reference code is an error. oneDNN calls its recurrent primitives so, which are made of fast products. */
+  private static final boolean REFUSE_REFERENCE = Boolean.getBoolean("io.kbridge.onednn.refuseReference");
+
   private final OneDnnSession session;
   private final primitive primitive;
   private final String implementation;
@@ -36,6 +40,9 @@ final class Call {
     this.session = session;
     this.primitive = session.own(primitive);
     this.implementation = OneDnn.implementation(description);
+    if (REFUSE_REFERENCE && implementation.contains("ref") && !(description instanceof rnn_primitive_desc_base)) {
+      throw new IllegalStateException("Expected fast code of oneDNN. Received: " + implementation + ". Leave such a node to ND4J.");
+    }
     this.arguments = session.own(new IntMemoryMap());
   }
 

@@ -1,0 +1,57 @@
+package io.kbridge.plan;
+
+import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
+import org.nd4j.nativeblas.NativeOps;
+import org.nd4j.nativeblas.NativeOpsHolder;
+
+/**
+ * The threads that compute, of the whole process. What runs on several takes that many of the machine's cores, and waits for them while other
+ * calls have them: two calls with as many threads as cores take turns, which is quicker than letting their threads displace each other.
+ */
+public final class Threads {
+  private static final int CORES = Runtime.getRuntime().availableProcessors();
+  // NB: fair, so that a call that wants all cores is not passed for ever by calls that want few.
+  private static final Semaphore FREE = new Semaphore(CORES, true);
+  private static final ThreadLocal<Integer> TAKEN = ThreadLocal.withInitial(() -> 0);
+
+  private Threads() {}
+
+  /**
+   * Returns how many threads a call uses unless told otherwise.
+   *
+   * @return OMP_NUM_THREADS where it is set, otherwise the number of cores this process may use
+   */
+  public static int usual() {
+    String given = System.getenv("OMP_NUM_THREADS");
+    // NB: a list has one number for each level of nesting.
+    String first = given == null ? "" : given.split(",")[0].trim();
+    return first.matches("[1-9][0-9]{0,4}") ? Integer.parseInt(first) : CORES;
+  }
+
+  /**
+   * Runs something on a number of threads.
+   *
+   * @param threads the number
+   * @param action what to run
+   * @param <T> what it gives
+   * @return what it gave
+   */
+  static <T> T with(int threads, Supplier<T> action) {
+    // NB: what runs inside of another call has that one's cores; waiting for them would be for ever.
+    int wanted = threads > 1 && TAKEN.get() == 0 ? Math.min(threads, CORES) : 0;
+    FREE.acquireUninterruptibly(wanted);
+    TAKEN.set(TAKEN.get() + wanted);
+    // NB: OpenMP has this setting per calling thread, and its first value is not the same in all of them.
+    NativeOps omp = NativeOpsHolder.getInstance().getDeviceNativeOps();
+    int before = omp.ompGetMaxThreads();
+    omp.setOmpNumThreads(threads);
+    try {
+      return action.get();
+    } finally {
+      omp.setOmpNumThreads(before);
+      TAKEN.set(TAKEN.get() - wanted);
+      FREE.release(wanted);
+    }
+  }
+}
