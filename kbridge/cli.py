@@ -50,6 +50,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
 Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onednn.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
 BundleFile = Annotated[Path, typer.Argument(help="A bundle, as `kbridge export` writes it.")]
 
 
@@ -163,6 +164,7 @@ def inspect(
         typer.Option("--input", "-i", help="With --plan: a batch of inputs (.npy, .npz)."),
     ] = None,
     engine: Engine = "auto",
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Show what a bundle holds, or with --plan how it is computed.
@@ -193,7 +195,7 @@ def inspect(
         with working(f"compiling {bundle.name}", as_json):
             x = None if inputs is None else read_arrays(inputs)
             runs = RUNS if profile else 0
-            told = describe_plan(bundle, x, batch=batch, runs=runs, engine=engine)
+            told = describe_plan(bundle, x, batch=batch, runs=runs, engine=engine, threads=threads)
     if as_json:
         print_json(told)
     else:
@@ -218,6 +220,7 @@ def run(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples to run at once.")] = 32,
     engine: Engine = "auto",
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Run a bundle in the JVM.
@@ -245,7 +248,7 @@ def run(
         x = read_arrays(inputs)
         with read_bundle(bundle) as opened:
             structure = opened.spec["output_structure"]
-        with load(bundle, engine=engine) as model:
+        with load(bundle, engine=engine, threads=threads) as model:
             names = [spec.name for spec in model.outputs]
             answer = model.predict(x, batch_size=batch_size, verbose=0)
         outputs = dict(zip(names, flatten(structure, answer, names), strict=True))
