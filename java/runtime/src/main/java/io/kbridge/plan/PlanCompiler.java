@@ -35,7 +35,20 @@ public final class PlanCompiler implements AutoCloseable {
    * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
    */
   public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry) {
-    this(graph, arrays, registry, Engine.NONE, Threads.usual());
+    this(graph, arrays, registry, Engine.NONE);
+  }
+
+  /**
+   * Makes a compiler of plans that use as many threads as is usual.
+   *
+   * @param graph the graph
+   * @param arrays the content of its weights and constants
+   * @param registry the ops to compile with
+   * @param engine compiles what it can compute faster; closed with this compiler
+   * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
+   */
+  public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry, Engine engine) {
+    this(graph, arrays, registry, engine, Threads.usual());
   }
 
   /**
