@@ -231,6 +231,26 @@ class JvmModel:
                 output[error] = float(output[error])  # NB: infinity is a string in JSON
         return report
 
+    def reinitialize(self, seed: int) -> None:
+        """Gives the model new weights, as if Keras had just built it.
+
+        Each weight is drawn from the distribution that its initializer names; what a layer has
+        learned by ``adapt()`` stays. The bundle is not changed.
+
+        Args:
+            seed: Decides the weights: the same seed gives the same.
+
+        Raises:
+            UnsupportedOpError: A weight has an initializer that is not one of Keras's. Nothing is
+                changed then.
+        """
+        self._session.check()
+        if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+            raise errors.OptionError(
+                f"Expected the seed to be an integer of 64 bits. Received: {seed!r}."
+            )
+        self._session.reinitialize(seed)
+
     def _predict_arrays(
         self, checked: Flat, batch_size: int, steps: int | None, verbose: str | int
     ) -> list[np.ndarray]:

@@ -68,6 +68,8 @@ class Session:
         self._dtypes = [spec.dtype for spec in inputs]
         self._lock = threading.RLock()
         self._closed = False
+        # NB: kept, because a JVM that has died and is started anew has to have the same weights.
+        self._seed: int | None = None
         self._now = self._load()
 
     @property
@@ -143,9 +145,19 @@ class Session:
         now = self._loaded()
         return json.loads(self._ask(now, now.jvm.ask, now.door, "selfTest"))
 
+    def reinitialize(self, seed: int) -> None:
+        """Gives the model new weights; see `JvmModel.reinitialize`."""
+        with self._lock:
+            now = self._loaded()
+            self._ask(now, now.jvm.ask, now.door, "reinitialize", seed)
+            self._seed = seed
+
     def _load(self) -> _Loaded:
         jvm = self._host.start(self._device)
-        return _Loaded(jvm, jvm.load(self._path, self._options))
+        door = jvm.load(self._path, self._options)
+        if self._seed is not None:
+            jvm.ask(door, "reinitialize", self._seed)
+        return _Loaded(jvm, door)
 
     def _loaded(self) -> _Loaded:
         self.check()

@@ -90,8 +90,8 @@ def write(model: keras.Model, path: Path) -> Path:
     value = {"name": "x", "shape": [None, 1], "dtype": "float32"}
     with BundleWriter(path) as writer:
         for name, entry in described.items():
-            entry["path"] = f"/model_weights/{name}"
-            entry["sha256"] = writer.array(entry["path"], np.asarray(variables[name]))
+            writer.array(f"/model_weights/{name}", np.asarray(variables[name]), entry)
+        writer.wait_for_digests()
         for where, variable in state:
             writer.array(where, np.asarray(variable))
         writer.document(

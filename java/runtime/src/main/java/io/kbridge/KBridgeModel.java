@@ -10,6 +10,7 @@ import io.kbridge.plan.PlanCache;
 import io.kbridge.plan.PlanCompiler;
 import io.kbridge.plan.StepInfo;
 import io.kbridge.plan.Threads;
+import io.kbridge.train.initializer.Reinitialization;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -39,7 +40,7 @@ public final class KBridgeModel implements AutoCloseable {
 
   KBridgeModel(Bundle bundle, LoadOptions options) {
     this.options = options;
-    this.state = new State(bundle, options);
+    this.state = new State(bundle, bundle.arrays(), options);
   }
 
   /**
@@ -216,6 +217,26 @@ public final class KBridgeModel implements AutoCloseable {
     return compute(State::selfTest);
   }
 
+  /**
+   * Gives the model new weights, as if Keras had just built it: each is drawn from the distribution that its initializer names. Waits for
+   * predictions that run. The file stays as it is, and golden samples tell what its weights give.
+   *
+   * @param seed decides the weights: the same seed gives the same
+   * @throws KBridgeException UNSUPPORTED_OP, naming all weights whose initializers are not known; nothing is changed then
+   * @throws IllegalStateException if the model is closed
+   */
+  public void reinitialize(long seed) {
+    lock.writeLock().lock();
+    try {
+      State before = checkOpen();
+      Map<String, INDArray> arrays = Reinitialization.of(before.bundle, seed);
+      state = new State(before.bundle, arrays, options);
+      before.close();
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
   /** Gives the model's memory back, once predictions that are running have ended. Closing again does nothing. */
   @Override
   public void close() {
@@ -259,11 +280,11 @@ public final class KBridgeModel implements AutoCloseable {
     private final Map<String, TensorInfo> inputs;
     private final Map<String, TensorInfo> outputs;
 
-    State(Bundle bundle, LoadOptions options) {
+    State(Bundle bundle, Map<String, INDArray> arrays, LoadOptions options) {
       this.bundle = bundle;
       this.graph = bundle.graph();
       int threads = options.threads() > 0 ? options.threads() : Threads.usual();
-      this.compiler = new PlanCompiler(graph, bundle.arrays(), options.registry(), options.newEngine(), threads);
+      this.compiler = new PlanCompiler(graph, arrays, options.registry(), options.newEngine(), threads);
       Set<String> wanted = new LinkedHashSet<>();
       graph.outputs().forEach(output -> wanted.add(output.value()));
       this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());

@@ -116,6 +116,16 @@ public final class HostModel implements AutoCloseable {
     return json.toString();
   }
 
+  /**
+   * Gives the model new weights, from the distributions that its initializers name.
+   *
+   * @param seed decides the weights
+   * @throws KBridgeException if an initializer is not known
+   */
+  public void reinitialize(long seed) {
+    model.reinitialize(seed);
+  }
+
   /** Frees the model's memory; results that were given out stay. May be called again. */
   @Override
   public void close() {
