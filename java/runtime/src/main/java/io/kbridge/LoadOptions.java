@@ -104,7 +104,7 @@ public final class LoadOptions {
 
   /** Makes the engine these options ask for. */
   Engine newEngine() {
-    return engine.equals("onednn") ? new OneDnnEngine() : Engine.NONE;
+    return engine.equals("nd4j") ? Engine.NONE : new OneDnnEngine();
   }
 
   OpRegistry registry() {

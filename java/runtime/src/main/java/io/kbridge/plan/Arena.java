@@ -14,17 +14,28 @@ import org.bytedeco.javacpp.BytePointer;
  *
  * <p>The body of a loop has an arena inside of the plan's: what it releases is used again by itself alone, because it runs again.
  */
-final class Arena implements AutoCloseable {
+public final class Arena implements AutoCloseable {
   // NB: a cache line, and the widest vector register.
   private static final long ALIGNMENT = 64;
   private static final long SMALLEST_SLAB = 1L << 20;
+  private static final long LARGEST_STEP = 1L << 25;
 
   private final List<Slab> slabs = new ArrayList<>();
   private final Arena outer;
+  private final boolean grows;
 
-  /** Makes an arena that takes its memory from the system. */
+  /** Makes an arena that takes its memory from the system, as much as it needs. */
   Arena() {
-    this(null);
+    this(null, false);
+  }
+
+  /**
+   * Makes an arena for many blocks that stay: it takes more from the system at once the more it has.
+   *
+   * @return the arena
+   */
+  public static Arena growing() {
+    return new Arena(null, true);
   }
 
   /**
@@ -33,11 +44,21 @@ final class Arena implements AutoCloseable {
    * @param outer where it takes its memory from
    */
   Arena(Arena outer) {
-    this.outer = outer;
+    this(outer, false);
   }
 
-  /** Gives a block that nothing else uses; it has one reference. */
-  Block allocate(long bytes) {
+  private Arena(Arena outer, boolean grows) {
+    this.outer = outer;
+    this.grows = grows;
+  }
+
+  /**
+   * Gives a block that nothing else uses; it has one reference.
+   *
+   * @param bytes its size
+   * @return the block
+   */
+  public Block allocate(long bytes) {
     long size = Math.max(ALIGNMENT, roundUp(bytes));
     Slab best = null;
     Map.Entry<Long, Long> gap = null;
@@ -50,7 +71,7 @@ final class Arena implements AutoCloseable {
       }
     }
     if (best == null) {
-      best = outer == null ? new Slab(Math.max(size, SMALLEST_SLAB)) : new Slab(outer.allocate(size));
+      best = outer == null ? new Slab(slabSize(size)) : new Slab(outer.allocate(size));
       slabs.add(best);
       gap = best.free.firstEntry();
     }
@@ -75,12 +96,18 @@ final class Arena implements AutoCloseable {
     slabs.clear();
   }
 
+  /** Slabs of more than the smallest size are made of whole large pages. */
+  private long slabSize(long bytes) {
+    long least = Math.max(bytes, grows ? Math.min(LARGEST_STEP, bytes()) : 0);
+    return least <= SMALLEST_SLAB ? SMALLEST_SLAB : (least + MemoryAdvice.LARGE_PAGE - 1) / MemoryAdvice.LARGE_PAGE * MemoryAdvice.LARGE_PAGE;
+  }
+
   private static long roundUp(long bytes) {
     return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
   /** A piece of the arena with a count of who still needs it. */
-  static final class Block {
+  public static final class Block {
     private final Slab slab;
     private final long offset;
     private final long size;
@@ -92,7 +119,12 @@ final class Arena implements AutoCloseable {
       this.size = size;
     }
 
-    BytePointer pointer() {
+    /**
+     * Returns where the block lies.
+     *
+     * @return the address of its first byte; the arena owns the memory
+     */
+    public BytePointer pointer() {
       return slab.at(offset);
     }
 
@@ -132,8 +164,9 @@ final class Arena implements AutoCloseable {
     Slab(long size) {
       this.owner = null;
       this.size = size;
+      long alignment = size < MemoryAdvice.LARGE_PAGE ? ALIGNMENT : MemoryAdvice.LARGE_PAGE;
       try {
-        memory = new BytePointer(size + ALIGNMENT);
+        memory = new BytePointer(size + alignment);
       } catch (OutOfMemoryError e) {
         throw new KBridgeException(
             ErrorCode.OUT_OF_MEMORY,
@@ -141,7 +174,8 @@ final class Arena implements AutoCloseable {
                 + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
             e);
       }
-      start = (ALIGNMENT - memory.address() % ALIGNMENT) % ALIGNMENT;
+      start = (alignment - memory.address() % alignment) % alignment;
+      MemoryAdvice.preferLargePages(memory.address() + start, size);
       free.put(0L, size);
     }
 

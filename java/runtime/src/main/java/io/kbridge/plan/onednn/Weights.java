@@ -1,5 +1,6 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.plan.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -15,6 +16,7 @@ import org.bytedeco.javacpp.Pointer;
 final class Weights implements AutoCloseable {
   private final Map<String, List<memory>> packed = new HashMap<>();
   private final List<Pointer> owned = new ArrayList<>();
+  private final Arena arena = Arena.growing();
   private int users;
   private boolean retired;
 
@@ -38,7 +40,9 @@ final class Weights implements AutoCloseable {
     }
     try (Pointer from = content.get();
         memory source = new memory(given, OneDnn.cpu(), from)) {
-      memory target = new memory(wanted, OneDnn.cpu());
+      Pointer place = arena.allocate(wanted.get_size()).pointer();
+      owned.add(place);
+      memory target = new memory(wanted, OneDnn.cpu(), place);
       try (reorder copy = new reorder(source, target);
           stream stream = new stream(OneDnn.cpu())) {
         copy.execute(stream, source, target);
@@ -89,5 +93,6 @@ final class Weights implements AutoCloseable {
     owned.forEach(Pointer::close);
     owned.clear();
     packed.clear();
+    arena.close();
   }
 }
