@@ -111,7 +111,7 @@ def _steps(told: Mapping[str, Any]) -> Table:
         row = [str(number), step["scope"], step["ops"].replace("+", " + "), step["implementation"]]
         if timed:
             row += [_time(step["microseconds"]), f"{step['share']:.1%}"]
-        style = "yellow" if told.get("engine") == "onednn" and _fell_back(step) else None
+        style = "yellow" if told.get("engine") != "nd4j" and _fell_back(step) else None
         table.add_row(*row, style=style)
     return table
 

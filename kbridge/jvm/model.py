@@ -35,7 +35,8 @@ def load(
         path: A bundle written by `kbridge.export`.
         device: ``"cpu"``, ``"gpu"``, or ``"auto"`` for the best one that this version can use,
             which is the CPU.
-        engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``; docs/engines.md says what they are.
+        engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``, which is ``"onednn"``; docs/engines.md
+            says what they are.
         threads: CPU threads to use; None leaves it to the engine.
         host: Who runs the JVM. ``"inprocess"``: this process. ``"process"``: one of its own, which
             ends with the model; a `kbridge.JvmProcess` is one that several models share and that

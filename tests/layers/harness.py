@@ -1,8 +1,8 @@
 """Parity of layers: a tiny model around each use of a layer, in Keras and in the JVM.
 
 A family's module lists its cases in `CASES` and gets its test from `layer_test(CASES)`. One bundle
-is written per case and asked for two batches of different sizes; where an input has free sizes they
-differ too. What comes back has to have native Keras's structure, shapes and dtypes and, within
+is written per case and asked on both engines for two batches of different sizes; where an input has
+free sizes they differ too. What comes back has to have native Keras's structure, shapes and dtypes and, within
 `rtol` and `atol`, its numbers. A case with a `refusal` shows instead that the export says no, by
 name.
 """
@@ -27,6 +27,7 @@ ATOL = 1e-5
 # Sizes of the batch and of free dimensions: of the sample in the bundle, then of the two checks.
 BATCHES = (2, 1, 3)
 FREE_SIZES = (6, 5, 9)
+ENGINES = ("onednn", "nd4j")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,11 +136,13 @@ def check(case: Case, folder: Path) -> None:
         assert all(problem.advice for problem in refused.value.problems)
         return
     kbridge.export(model, path, sample=sample)
-    with kbridge.load(path) as loaded:
-        for variant in (1, 2):
-            inputs = _packed(model, case.data(variant))
-            actual = loaded.predict_on_batch(inputs)
-            compare(actual, model(inputs, training=False), case.rtol, case.atol)
+    checks = [_packed(model, case.data(variant)) for variant in (1, 2)]
+    answers = [model(inputs, training=False) for inputs in checks]
+    for engine in ENGINES:
+        with kbridge.load(path, engine=engine) as loaded:
+            for inputs, expected in zip(checks, answers, strict=True):
+                actual = loaded.predict_on_batch(inputs)
+                compare(actual, expected, case.rtol, case.atol)
     path.unlink()
 
 

@@ -126,7 +126,7 @@ public final class LoadOptions {
     /**
      * Chooses which kind of steps plans are made of.
      *
-     * @param value {@code auto} (the default), {@code nd4j} or {@code onednn}
+     * @param value {@code auto} (the default, which is {@code onednn}), {@code nd4j} or {@code onednn}
      * @return this
      */
     public Builder engine(String value) {
