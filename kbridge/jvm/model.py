@@ -183,6 +183,41 @@ class JvmModel:
 
     __call__ = predict_on_batch
 
+    def warm_up(self, *shapes: Sequence[int] | None) -> None:
+        """Gets ready for inputs of certain shapes: the first prediction is then as fast as others.
+
+        A plan is compiled, weights are packed, and the clock decides between algorithms. Without
+        this, the first prediction for each set of shapes does all that.
+
+        Args:
+            shapes: One for each of `inputs`, with the batch, in that order; None for an optional
+                one that is left out.
+
+        Raises:
+            InvalidInputError: Shapes of a wrong count, rank or size.
+            JvmStateError: The model was closed.
+
+        Example:
+            >>> model.warm_up((1, 224, 224, 3))
+        """
+        self._session.check()
+        specs = self._inputs.specs
+        fits = len(shapes) == len(specs) and all(
+            spec.optional if shape is None else spec.accepts(tuple(shape))
+            for shape, spec in zip(shapes, specs, strict=True)
+        )
+        if not fits:
+            raise errors.InvalidInputError(
+                f"Expected a shape for each of the inputs {', '.join(map(str, specs))}. Received: "
+                f"{', '.join(map(str, shapes)) or 'nothing'}. Give them in this order."
+            )
+        self._session.run(
+            [
+                None if shape is None else np.zeros(tuple(shape), spec.dtype)
+                for shape, spec in zip(shapes, specs, strict=True)
+            ]
+        )
+
     def values(self, x: Any, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Computes values inside the model, for one batch.
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import kbridge
+
 keras = pytest.importorskip("keras")
 
 
@@ -79,3 +81,17 @@ def test_tensors_of_each_backend(exported, two_in_two_out, convert):
     model = exported(two_in_two_out)
     got = model.predict({"a": convert(a), "b": convert(b)}, verbose=0)
     np.testing.assert_array_equal(got["y"], model.predict({"a": a, "b": b}, verbose=0)["y"])
+
+
+def test_warm_up_compiles_the_plan_of_the_first_prediction(exported, two_in_two_out):
+    model = exported(two_in_two_out)
+    model.warm_up((5, 8), (5, 8))
+    x = {"a": rng_x(5, 8), "b": np.ones((5, 8), int)}
+    want = two_in_two_out.predict(x, verbose=0)
+    np.testing.assert_allclose(model(x)["y"], want["y"], rtol=1e-4, atol=1e-6)
+    with pytest.raises(
+        kbridge.InvalidInputError, match="Expected a shape for each .*'b'.* \\(5, 7\\)"
+    ):
+        model.warm_up((5, 8), (5, 7))
+    with pytest.raises(kbridge.InvalidInputError, match="Received: \\(5, 8\\)\\."):
+        model.warm_up((5, 8))

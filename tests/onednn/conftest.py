@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-PROPERTY = "io.kbridge.onednn.blocks"
+PROPERTY = "io.kbridge.onednn.winograd"
 
 
 @pytest.fixture
-def blocks(jvm: Any) -> Iterator[Callable[[str], None]]:
-    """Gives a function that decides for or against channels in blocks, for models loaded later."""
+def winograd(jvm: Any) -> Iterator[Callable[[str], None]]:
+    """Gives a function that decides for or against Winograd's algorithm, for models loaded later."""
     import jpype
 
     system = jpype.JClass("java.lang.System")

@@ -76,8 +76,8 @@ def check(model: keras.Model, x: np.ndarray, exported) -> list[dict]:
     ("build", "shape"),
     [(residual, (3, 17, 19, 3)), (preactivated, (2, 12, 12, 16)), (shared, (2, 10, 10, 32))],
 )
-def test_small_networks(exported, blocks, build, shape, way):
-    blocks(way)
+def test_small_networks(exported, winograd, build, shape, way):
+    winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
     steps = check(model, x, exported)
@@ -85,8 +85,8 @@ def test_small_networks(exported, blocks, build, shape, way):
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
 
 
-def test_winograd_is_used_where_channels_are_in_blocks(exported, blocks):
-    blocks("always")
+def test_winograd_is_used_where_it_is_asked_for(exported, winograd):
+    winograd("always")
     x = images(3, 17, 19, 3)
     steps = check(calibrate(randomise(residual()), x), x, exported)
     assert any("wino" in step["implementation"] for step in steps), steps
@@ -133,8 +133,8 @@ def test_threads_get_the_same_bits(exported):
 @pytest.mark.parametrize(
     ("name", "size"), [("MobileNet", 224), ("ResNet50", 224), ("InceptionV3", 299)]
 )
-def test_applications(exported, blocks, name, size, way):
-    blocks(way)
+def test_applications(exported, winograd, name, size, way):
+    winograd(way)
     x = images(2, size, size, 3)
     model = calibrate(randomise(getattr(keras.applications, name)(weights=None)), x)
     steps = check(model, x, exported)

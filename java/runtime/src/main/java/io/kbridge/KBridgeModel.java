@@ -25,7 +25,9 @@ import java.util.TreeSet;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
+import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * A model, loaded and ready. Made by {@link KBridge#load}.
@@ -196,6 +198,29 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   /**
+   * Gets ready for inputs of certain shapes: compiles a plan, packs weights, finds out which algorithms are the fastest. Predictions do that by
+   * themselves, the first one for each set of shapes; this is for those who want the first one to be as fast as the others.
+   *
+   * @param shapes the shape of each input, by name; optional ones may be left out
+   * @throws KBridgeException INVALID_INPUT if the shapes do not fit the model, OUT_OF_MEMORY, or INTERNAL
+   * @throws IllegalStateException if the model is closed
+   */
+  public void warmUp(Map<String, long[]> shapes) {
+    compute(s -> s.warmUp(shapes));
+  }
+
+  /**
+   * Gets a model that has one input ready; see {@link #warmUp(Map)}.
+   *
+   * @param shape the shape of the input
+   * @throws KBridgeException INVALID_INPUT if the shape does not fit, or the model has several inputs
+   * @throws IllegalStateException if the model is closed
+   */
+  public void warmUp(long... shape) {
+    compute(s -> s.warmUp(Map.of(s.onlyInput("warmUp(Map) with each shape"), shape)));
+  }
+
+  /**
    * Tells what a prediction does, step by step.
    *
    * @param inputs an array for each input, by name
@@ -284,7 +309,7 @@ public final class KBridgeModel implements AutoCloseable {
       this.bundle = bundle;
       this.graph = bundle.graph();
       int threads = options.threads() > 0 ? options.threads() : Threads.usual();
-      this.compiler = new PlanCompiler(graph, arrays, options.registry(), options.newEngine(), threads);
+      this.compiler = new PlanCompiler(graph, arrays, options.registry(), options.newEngine(bundle::forgetPages), threads);
       Set<String> wanted = new LinkedHashSet<>();
       graph.outputs().forEach(output -> wanted.add(output.value()));
       this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());
@@ -315,14 +340,27 @@ public final class KBridgeModel implements AutoCloseable {
     }
 
     INDArray predictSingle(INDArray input) {
+      String name = onlyInput("predict(Map) with each input");
+      return predict(InputCheck.check(inputs, Map.of(name, input))).values().iterator().next();
+    }
+
+    String onlyInput(String remedy) {
       if (inputs.size() != 1 || outputs.size() != 1) {
         throw new KBridgeException(
             ErrorCode.INVALID_INPUT,
             "Expected a model with one input and one output. Received: inputs " + inputs.keySet() + " and outputs "
-                + outputs.keySet() + ". Call predict(Map) with each input by its name.");
+                + outputs.keySet() + ". Call " + remedy + " by its name.");
       }
-      String name = inputs.keySet().iterator().next();
-      return predict(InputCheck.check(inputs, Map.of(name, input))).values().iterator().next();
+      return inputs.keySet().iterator().next();
+    }
+
+    /** Predicts for zeros, which are in the domain of every input. */
+    Void warmUp(Map<String, long[]> shapes) {
+      Map<String, INDArray> zeros = new LinkedHashMap<>();
+      shapes.forEach((name, shape) -> zeros.put(name, Nd4j.create(inputs.containsKey(name) ? inputs.get(name).dtype() : DataType.FLOAT, shape)));
+      plans.run(InputCheck.check(inputs, zeros), values -> null);
+      zeros.values().stream().filter(zero -> !zero.isEmpty()).forEach(INDArray::close);
+      return null;
     }
 
     Map<String, INDArray> values(Map<String, INDArray> given, Set<String> names) {

@@ -102,9 +102,13 @@ public final class LoadOptions {
     return concurrency;
   }
 
-  /** Makes the engine these options ask for. */
-  Engine newEngine() {
-    return engine.equals("nd4j") ? Engine.NONE : new OneDnnEngine();
+  /**
+   * Makes the engine these options ask for.
+   *
+   * @param packed told whenever the engine has copied weights into memory of its own
+   */
+  Engine newEngine(Runnable packed) {
+    return engine.equals("nd4j") ? Engine.NONE : new OneDnnEngine(packed);
   }
 
   OpRegistry registry() {
@@ -193,7 +197,7 @@ public final class LoadOptions {
     }
 
     /**
-     * Chooses the ops models are compiled with.
+     * Chooses the ops models are compiled with. What the oneDNN engine computes by itself it computes whatever is registered for it.
      *
      * @param value the ops; by default all families on the class path
      * @return this

@@ -100,7 +100,7 @@ public class KBridgeModelTest {
     OpRegistry wrong = new OpRegistry();
     OpRegistry right = ops.registry();
     right.names().forEach(name -> wrong.op(name, right.get(name.equals("Add") ? "Multiply" : name)));
-    try (KBridgeModel model = KBridge.load(Fixtures.good(file()), LoadOptions.builder().registry(wrong).build())) {
+    try (KBridgeModel model = KBridge.load(Fixtures.good(file()), LoadOptions.builder().engine("nd4j").registry(wrong).build())) {
       SelfTestReport report = model.selfTest();
       assertFalse(report.ok());
       assertTrue(report.outputs().get(0).wrong() > 0);
@@ -279,7 +279,7 @@ public class KBridgeModelTest {
         step.run();
       };
     }));
-    KBridgeModel model = KBridge.load(Fixtures.good(file()), LoadOptions.builder().registry(slow).build());
+    KBridgeModel model = KBridge.load(Fixtures.good(file()), LoadOptions.builder().engine("nd4j").registry(slow).build());
     ExecutorService threads = Executors.newFixedThreadPool(2);
     try {
       Future<SelfTestReport> running = threads.submit(model::selfTest);

@@ -54,6 +54,7 @@ public final class Bundle {
     Map<ArrayEntry, StoredArray> stored = locate(entries);
     if (verifyDigests) {
       Digests.verify(file, mapped, stored);
+      mapped.forgetPages();
     }
     for (Map.Entry<ArrayEntry, StoredArray> entry : stored.entrySet()) {
       ValueInfo value = entry.getKey().value();
@@ -121,6 +122,11 @@ public final class Bundle {
    */
   public Map<String, INDArray> arrays() {
     return Collections.unmodifiableMap(arrays);
+  }
+
+  /** Lets the system take back the memory that shows the file. What is read again is read from the file again. */
+  public void forgetPages() {
+    mapped.forgetPages();
   }
 
   /**

@@ -2,6 +2,7 @@ package io.kbridge.bundle;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
+import io.kbridge.plan.MemoryAdvice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -22,6 +23,7 @@ final class MappedFile {
 
   private final Path file;
   private final List<Object> kept = new ArrayList<>();
+  private final List<BytePointer> views = new ArrayList<>();
   /** The whole file in one mapping, or null if it is too large for one. */
   private final ByteBuffer whole;
 
@@ -38,6 +40,15 @@ final class MappedFile {
     ByteBuffer range = whole.duplicate();
     range.position((int) array.address()).limit((int) (array.address() + array.bytes()));
     return List.of(range.slice());
+  }
+
+  /** Lets the system take back the memory that shows the file, wherever arrays lie in it. */
+  synchronized void forgetPages() {
+    if (whole == null) {
+      views.forEach(view -> MemoryAdvice.forgetMapped(view.address(), view.capacity()));
+    } else {
+      MemoryAdvice.forgetMapped(new BytePointer(whole).address(), whole.capacity());
+    }
   }
 
   private List<ByteBuffer> map(long address, long bytes) {
@@ -73,7 +84,7 @@ final class MappedFile {
       BytePointer mapped = new BytePointer(only);
       if (mapped.address() % alignment == 0) {
         kept.add(only);
-        kept.add(mapped);
+        views.add(mapped);
         return mapped;
       }
     }

@@ -43,6 +43,17 @@ final class Affine {
     return this;
   }
 
+  /** Returns the same for several channels after another, as one row of them. */
+  Affine repeated(int times) {
+    Affine row = new Affine((long) times * scale.length);
+    for (int i = 0; i < row.scale.length; i++) {
+      row.scale[i] = scale[i % scale.length];
+      row.shift[i] = shift[i % scale.length];
+    }
+    row.links = links;
+    return row;
+  }
+
   /** Returns the first link that was not taken. */
   int links() {
     return links;

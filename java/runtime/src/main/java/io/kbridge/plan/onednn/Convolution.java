@@ -1,7 +1,6 @@
 package io.kbridge.plan.onednn;
 
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_BIAS;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
@@ -12,9 +11,14 @@ import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Step;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
+import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
@@ -30,9 +34,6 @@ final class Convolution {
   private final boolean depthwise;
   private final long groups;
   private final long filters;
-  private final boolean first;
-  private final Layout from;
-  private final Layout to;
   private final Affine affine;
 
   private Convolution(Site site, Window window, boolean depthwise) {
@@ -45,12 +46,7 @@ final class Convolution {
     long channels = x.size(window.channelsLast() ? n + 1 : 1);
     this.groups = depthwise ? channels : channels / w.size(n);
     this.filters = depthwise ? channels * w.size(n + 1) : w.size(n + 1);
-    long[] result = window.shape(x.size(0), filters);
-    boolean inBlocks = window.channelsLast() && site.inBlocks(result) && (groups == 1 || depthwise);
-    this.first = inBlocks && !site.inBlocks(x.shape());
-    this.from = first ? Layout.planes(x.shape()) : Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks);
-    this.to = Layout.spatial(result, window.channelsLast()).blocked(inBlocks);
-    this.affine = new Affine(filters).absorb(site, to);
+    this.affine = new Affine(filters).absorb(site, to(false));
   }
 
   static void register() {
@@ -72,65 +68,118 @@ final class Convolution {
   }
 
   private OpMapping lower() {
-    OpMapping inPlace = lower(true);
-    return inPlace == null ? lower(false) : inPlace;
+    Trial trial = suitsWinograd() ? site.session().trial(site.head(), x.shape(), this::trial) : null;
+    if (trial != null && trial.gains(site.isBlocked(site.chain().source()), site.isBlocked(site.result()))) {
+      OpMapping mapping = lower(Form.winograd(from(true), to(true), trial.implementation()));
+      if (mapping != null) {
+        return mapping;
+      }
+    }
+    // NB: oneDNN reads images of a few channels into blocks, where they come as planes.
+    boolean planes = site.isBlocked(site.result()) && window.channelsLast() && groups == 1 && !Layout.hasBlocks(x.shape());
+    return lower(planes ? Form.planes(Layout.planes(x.shape()), to(true)) : Form.direct(from(false), to(false)));
   }
 
-  private OpMapping lower(boolean inPlace) {
-    PostOps post = PostOps.of(site, to, affine.links(), inPlace);
-    if (post == null || inPlace && post.summed() == null) {
+  private Layout from(boolean blocked) {
+    return Layout.spatial(x.shape(), window.channelsLast()).blocked(blocked);
+  }
+
+  private Layout to(boolean blocked) {
+    return Layout.spatial(window.shape(x.size(0), filters), window.channelsLast()).blocked(blocked);
+  }
+
+  private OpMapping lower(Form form) {
+    OpMapping inPlace = lower(form, true);
+    return inPlace == null ? lower(form, false) : inPlace;
+  }
+
+  private OpMapping lower(Form form, boolean inPlace) {
+    PostOps post = PostOps.of(site, form.to, affine.links(), inPlace);
+    if (post == null || inPlace && post.summed() == null || form.implementation != null && post.isEmpty()) {
       return null;
     }
-    memory.desc bias = affine.shifts() ? site.session().own(OneDnn.plain(filters)) : null;
-    convolution_forward.primitive_desc winograd =
-        suitsWinograd() && site.inBlocks(x.shape()) && !post.isEmpty() ? OneDnn.ask(() -> describe(algorithm.convolution_winograd, post, bias)) : null;
-    convolution_forward.primitive_desc found =
-        winograd == null ? OneDnn.ask(() -> describe(algorithm.convolution_direct, post, bias)) : winograd;
+    convolution_forward.primitive_desc found = OneDnn.ask(() -> describe(form, post.attr()));
     if (found == null) {
       return null;
     }
     site.session().own(found);
-    return context -> compile(context, found, post, bias);
+    return context -> compile(context, form, found, post);
   }
 
-  /** Tells whether Winograd's algorithm is worth a try; without blocks, says that they are. */
+  /** Tells whether Winograd's algorithm is worth a try. */
   private boolean suitsWinograd() {
     boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    boolean suits = three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
-        && filters % Layout.BLOCK == 0 && to.shape()[1] >= 7;
-    if (suits) {
-      site.session().gainsFromBlocks();
-    }
-    return suits;
+    return three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
+        && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
-  private convolution_forward.primitive_desc describe(algorithm algorithm, PostOps post, memory.desc bias) {
+  /** Finds out which algorithm is faster; null if there is no choice. */
+  private Trial trial(boolean byClock) {
+    primitive_attr plain = PostOps.none(site).attr();
+    try (OneDnnSession aside = site.session().aside()) {
+      convolution_forward.primitive_desc direct = OneDnn.ask(() -> describe(Form.direct(from(false), to(false)), plain));
+      List<convolution_forward.primitive_desc> ways = new ArrayList<>();
+      for (String implementation : implementations(plain)) {
+        ways.add(aside.own(describe(Form.winograd(from(true), to(true), implementation), plain)));
+      }
+      if (direct == null || ways.isEmpty()) {
+        return null;
+      }
+      aside.own(direct);
+      return byClock ? Trial.run(aside, direct, ways) : Trial.decided(ways.get(0));
+    }
+  }
+
+  /** Returns the names of all implementations of Winograd's algorithm for these shapes. */
+  private Set<String> implementations(primitive_attr attr) {
+    Set<String> names = new LinkedHashSet<>();
+    convolution_forward.primitive_desc way = OneDnn.ask(() -> describe(Form.winograd(from(true), to(true), null), attr));
+    while (way != null && names.add(OneDnn.implementation(way)) && way.next_impl() && !OneDnn.implementation(way).contains("ref")) {
+      // NB: each name once; there is no other way to tell implementations from each other.
+    }
+    return names;
+  }
+
+  private memory.desc bias() {
+    return affine.shifts() ? site.session().own(OneDnn.plain(filters)) : null;
+  }
+
+  private convolution_forward.primitive_desc describe(Form form, primitive_attr attr) {
     prop_kind kind = prop_kind.forward_inference;
     memory.desc kernel = OneDnn.any(kernelDims());
+    memory.desc bias = bias();
     long[] strides = window.strides();
     long[] gaps = window.gaps();
     long[] before = window.before();
     long[] after = window.after();
     convolution_forward.desc desc =
         bias == null
-            ? new convolution_forward.desc(kind, algorithm, from.desc(), kernel, to.desc(), strides, gaps, before, after)
-            : new convolution_forward.desc(kind, algorithm, from.desc(), kernel, bias, to.desc(), strides, gaps, before, after);
-    return new convolution_forward.primitive_desc(desc, post.attr(), OneDnn.cpu());
+            ? new convolution_forward.desc(kind, form.way, form.from.desc(), kernel, form.to.desc(), strides, gaps, before, after)
+            : new convolution_forward.desc(kind, form.way, form.from.desc(), kernel, bias, form.to.desc(), strides, gaps, before, after);
+    convolution_forward.primitive_desc found = new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
+    while (form.implementation != null && !OneDnn.implementation(found).equals(form.implementation)) {
+      if (!found.next_impl()) {
+        return null;
+      }
+    }
+    return found;
   }
 
-  private Step compile(OpContext context, convolution_forward.primitive_desc found, PostOps post, memory.desc bias) {
-    INDArray z = Results.place(context, site, to, post);
-    Call call = new Call(site.session(), found, new convolution_forward(found));
-    if (first) {
+  private Step compile(OpContext context, Form form, convolution_forward.primitive_desc found, PostOps post) {
+    INDArray z = Results.place(context, site, form.to, post);
+    OneDnnSession session = site.session();
+    Call call = new Call(session, found, new convolution_forward(found));
+    if (form.planes) {
       INDArray planes = context.scratch(x.dataType(), x.shape());
-      call.first(Reorder.of(site.session(), site.session().own(Layout.spatial(x.shape(), true).desc()), x, site.session().own(from.desc()), planes));
-      call.arg(DNNL_ARG_SRC, site.session().own(from.desc()), planes);
+      call.first(Reorder.of(session, session.own(from(false).desc()), x, session.own(form.from.desc()), planes));
+      call.arg(DNNL_ARG_SRC, session.own(form.from.desc()), planes);
     } else {
-      call.read(context, site, DNNL_ARG_SRC, from, site.chain().source(), x);
+      call.read(context, site, DNNL_ARG_SRC, form.from, site.chain().source(), x);
     }
     call.arg(DNNL_ARG_WEIGHTS, kernel(found));
-    call.write(context, site, to, z);
+    call.write(context, site, form.to, z);
+    memory.desc bias = bias();
     if (bias != null) {
       call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
     }
@@ -171,5 +220,36 @@ final class Convolution {
     strides[lead + 1] = depthwise ? 1 : dense[n];
     System.arraycopy(dense, 0, strides, lead + 2, n);
     return strides;
+  }
+
+  /** How a convolution may be computed: by which algorithm, from and to which layouts. */
+  private static final class Form {
+    private final algorithm way;
+    private final Layout from;
+    private final Layout to;
+    private final boolean planes;
+    private final String implementation;
+
+    private Form(algorithm way, Layout from, Layout to, boolean planes, String implementation) {
+      this.way = way;
+      this.from = from;
+      this.to = to;
+      this.planes = planes;
+      this.implementation = implementation;
+    }
+
+    static Form direct(Layout from, Layout to) {
+      return new Form(algorithm.convolution_direct, from, to, false, null);
+    }
+
+    /** From one plane for each channel. */
+    static Form planes(Layout from, Layout to) {
+      return new Form(algorithm.convolution_direct, from, to, true, null);
+    }
+
+    /** In blocks; by the implementation of a name, or by the first there is. */
+    static Form winograd(Layout from, Layout to, String implementation) {
+      return new Form(algorithm.convolution_winograd, from, to, false, implementation);
+    }
   }
 }

@@ -19,6 +19,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Element-by-element chains: one pass over memory for all of a chain's nodes. */
 final class Elementwise {
+  private static final long LONGEST_ROW = 1L << 16;
+
   private Elementwise() {}
 
   static void register() {
@@ -65,12 +67,51 @@ final class Elementwise {
     if (function == null || !site.isFloat()) {
       return null;
     }
+    OpMapping narrow = narrow(site, x);
+    if (narrow != null) {
+      return narrow;
+    }
     long[] shape = broadcast(x.shape(), y.shape());
     boolean swap = !Arrays.equals(x.shape(), shape) && Binary.commutes(function);
     INDArray first = swap ? y : x;
     INDArray second = swap ? x : y;
     Layout layout = shape != null && Arrays.equals(first.shape(), shape) ? layout(site, shape) : null;
     return layout == null ? null : binary(site, layout, function, first, new Second(layout.desc(second.shape()), second, null), 0);
+  }
+
+  /**
+   * Scales and shifts of a few channels, such as the colours of a picture: vectors of the processor are wider than that, so a whole row of
+   * pixels is taken for the channels.
+   */
+  private static OpMapping narrow(Site site, INDArray x) {
+    long[] shape = x.shape();
+    int rank = shape.length;
+    if (rank < 3 || shape[rank - 1] >= Layout.BLOCK || shape[rank - 1] * shape[rank - 2] > LONGEST_ROW || x != site.input(0)
+        || !Binary.applies(site.head(), site.head().inputs().get(0))) {
+      return null;
+    }
+    Layout pixels = Layout.rows(shape, 1);
+    Affine affine = new Affine(pixels.channels());
+    if (!affine.absorb(site.head(), site.head().inputs().get(0), site, pixels)) {
+      return null;
+    }
+    affine.absorb(site, pixels);
+    List<GraphNode> links = site.chain().links();
+    if (links.subList(affine.links(), links.size()).stream().anyMatch(link -> Eltwise.of(link) == null)) {
+      return null;
+    }
+    return affine(site, Layout.rows(shape, 2), x, affine.repeated((int) shape[rank - 2]));
+  }
+
+  private static OpMapping affine(Site site, Layout layout, INDArray x, Affine affine) {
+    long[] dims = layout.dims();
+    Arrays.fill(dims, 1);
+    dims[Math.min(1, dims.length - 1)] = layout.channels();
+    memory.desc desc = site.session().own(OneDnn.plain(dims));
+    // NB: with the width, as images of several widths may come.
+    String key = site.key(affine.links()) + " scale " + layout.channels();
+    Second scale = new Second(desc, null, site.weights().numbers(key, desc, affine::scale));
+    return binary(site, layout, algorithm.binary_mul, x, scale, affine.links(), affine);
   }
 
   /** Batch-norm with constant statistics: a scale and a shift for each channel. */
@@ -155,7 +196,7 @@ final class Elementwise {
     for (GraphNode node : site.chain().members()) {
       anyBlocks |= node.inputs().stream().anyMatch(site.session()::isBlocked);
     }
-    return anyBlocks ? Layout.spatial(shape, true).blocked(site.inBlocks(shape)) : Layout.collapsed(shape, operands);
+    return anyBlocks ? Layout.spatial(shape, true).blocked(Layout.hasBlocks(shape)) : Layout.collapsed(shape, operands);
   }
 
   /** Returns the shape two shapes are broadcast to, or null if they cannot be. */

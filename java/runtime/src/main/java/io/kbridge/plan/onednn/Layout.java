@@ -33,6 +33,11 @@ final class Layout {
     return wanted ? new Layout(shape, runs, true) : this;
   }
 
+  /** Tells whether the channels of an image of this shape, channels last, are whole blocks. */
+  static boolean hasBlocks(long[] shape) {
+    return shape.length == 4 && shape[3] % BLOCK == 0;
+  }
+
   /** Tells whether arrays of a shape lie in another order than without blocks. */
   boolean reorders(long[] operand) {
     return blocked && isInBlocks(operand) && operand[1] * operand[2] > 1;

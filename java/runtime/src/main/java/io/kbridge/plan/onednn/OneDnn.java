@@ -42,7 +42,7 @@ final class OneDnn {
   /**
    * Asks for a primitive.
    *
-   * @param request makes its description
+   * @param request makes its description; may give null
    * @return what the request gave, or null if oneDNN has none, or only its slow reference code
    */
   static <T extends primitive_desc_base> T ask(Supplier<T> request) {
@@ -56,7 +56,7 @@ final class OneDnn {
       }
       return null;
     }
-    return implementation(found).contains("ref") ? null : found;
+    return found == null || implementation(found).contains("ref") ? null : found;
   }
 
   /** Names what a primitive does and the code that does it, such as {@code convolution brgconv:avx512_core}. */

@@ -14,6 +14,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.bytedeco.dnnl.stream;
@@ -28,7 +30,7 @@ final class OneDnnSession implements Engine.Session {
   private final List<Pointer> owned = new ArrayList<>();
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
-  private boolean gainsFromBlocks;
+  private final List<BooleanSupplier> gains = new ArrayList<>();
   private boolean closed;
 
   OneDnnSession(OneDnnEngine engine, boolean inBlocks, Weights weights) {
@@ -47,7 +49,9 @@ final class OneDnnSession implements Engine.Session {
         new Fuser(Heads::takesLinks, (node, value) -> isLink(node, value, constant), (pad, next) -> Padding.folds(pad, next, producers));
     List<Chain> found = fuser.fuse(nodes, visible);
     if (inBlocks) {
-      blocked.addAll(Blocks.find(found, visible));
+      blocked.addAll(Blocks.find(found, visible, engine::mayGain));
+    } else {
+      gains.add(() -> !Blocks.find(found, visible, engine::mayGain).isEmpty());
     }
     return found.stream().map(this::register).collect(Collectors.toList());
   }
@@ -94,7 +98,8 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public Engine.Session alternative() {
-    return !inBlocks && gainsFromBlocks && engine.isUndecided() ? engine.start(true) : null;
+    boolean gain = engine.isUndecided() && gains.stream().anyMatch(BooleanSupplier::getAsBoolean);
+    return gain ? engine.start(true) : null;
   }
 
   @Override
@@ -107,14 +112,14 @@ final class OneDnnSession implements Engine.Session {
     return blocked.contains(value);
   }
 
-  /** Tells whether this plan puts channels in blocks where it can. */
-  boolean inBlocks() {
-    return inBlocks;
+  /** Starts a session for native objects that are needed while something is found out. */
+  OneDnnSession aside() {
+    return engine.start(false);
   }
 
-  /** Notes that some node would be computed in a faster way with channels in blocks. */
-  void gainsFromBlocks() {
-    gainsFromBlocks = true;
+  /** Returns what is known of a convolution's algorithms; see {@link OneDnnEngine#trial}. */
+  Trial trial(GraphNode node, long[] input, Function<Boolean, Trial> trial) {
+    return engine.trial(node, input, trial);
   }
 
   /** Returns the packed weights of the model. */
@@ -139,7 +144,6 @@ final class OneDnnSession implements Engine.Session {
       closed = true;
       owned.forEach(Pointer::close);
       owned.clear();
-      weights.release();
     }
   }
 }

@@ -33,7 +33,7 @@ final class Pooling {
     // NB: a padding of its own is part of the average; that of Keras's "same" is not.
     boolean include = site.chain().pad() != null;
     algorithm average = include ? algorithm.pooling_avg_include_padding : algorithm.pooling_avg_exclude_padding;
-    boolean inBlocks = window.channelsLast() && site.inBlocks(x.shape());
+    boolean inBlocks = site.isBlocked(site.chain().source());
     Layout from = Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks);
     long[] shape = window.shape(x.size(0), from.channels());
     Layout to = Layout.spatial(shape, window.channelsLast()).blocked(inBlocks);

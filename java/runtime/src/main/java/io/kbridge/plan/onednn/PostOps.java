@@ -47,7 +47,7 @@ final class PostOps {
   static PostOps of(Site site, Layout layout, int first, boolean inPlace, Affine affine) {
     PostOps post = new PostOps(site, layout, inPlace);
     if (affine != null && affine.shifts()) {
-      post.addVector(algorithm.binary_add, site.key(first) + " shift", affine.shift());
+      post.addVector(algorithm.binary_add, site.key(first) + " shift " + layout.channels(), affine.shift());
     }
     List<GraphNode> links = site.chain().links();
     for (int i = first; i < links.size(); i++) {

@@ -27,9 +27,9 @@ final class Site {
     return context.node().outputs().get(0).name();
   }
 
-  /** Tells whether the plan puts the channels of an array of this shape in blocks: channels last, two spatial axes, whole blocks. */
-  boolean inBlocks(long[] shape) {
-    return session.inBlocks() && shape.length == 4 && shape[3] % Layout.BLOCK == 0;
+  /** Tells whether a value's channels are in blocks. */
+  boolean isBlocked(String value) {
+    return session.isBlocked(value);
   }
 
   GraphNode head() {

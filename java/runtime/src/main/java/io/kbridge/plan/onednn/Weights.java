@@ -17,8 +17,16 @@ final class Weights implements AutoCloseable {
   private final Map<String, List<memory>> packed = new HashMap<>();
   private final List<Pointer> owned = new ArrayList<>();
   private final Arena arena = Arena.growing();
-  private int users;
-  private boolean retired;
+  private final Runnable told;
+
+  /**
+   * Starts without any.
+   *
+   * @param told told whenever weights have been packed
+   */
+  Weights(Runnable told) {
+    this.told = told;
+  }
 
   /**
    * Packs weights, unless that has been done.
@@ -50,6 +58,7 @@ final class Weights implements AutoCloseable {
       }
       owned.add(target);
       known.add(target);
+      told.run();
       return target;
     }
   }
@@ -64,28 +73,6 @@ final class Weights implements AutoCloseable {
    */
   memory numbers(String key, memory.desc desc, Supplier<float[]> content) {
     return packed(key, desc, desc, () -> new FloatPointer(content.get()));
-  }
-
-  /** Notes a plan that uses these weights. */
-  synchronized Weights acquire() {
-    users++;
-    return this;
-  }
-
-  /** Notes that a plan no longer uses them. */
-  synchronized void release() {
-    users--;
-    if (retired && users == 0) {
-      close();
-    }
-  }
-
-  /** Gives the memory back as soon as no plan uses it. */
-  synchronized void retire() {
-    retired = true;
-    if (users == 0) {
-      close();
-    }
   }
 
   @Override
