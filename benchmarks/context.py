@@ -17,6 +17,7 @@ class Context:
         quick: A smoke test: one small model, short blocks.
         all: Everything, also what takes long.
         only: Names of the only workloads wanted; none: as the other two say.
+        engines: Parts of the titles of the only inference engines wanted; none: all.
         threads: CPU threads of each engine.
         timing: Blocks and rounds.
         java: Starts JVMs.
@@ -27,6 +28,7 @@ class Context:
     quick: bool
     all: bool
     only: tuple[str, ...]
+    engines: tuple[str, ...]
     threads: int
     timing: Timing
     java: JavaLauncher

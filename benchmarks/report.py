@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -46,7 +47,7 @@ def write(machine: dict[str, str], cells: Sequence[Cell], timing: Timing) -> str
         found = list(group)
         parts += [f"## {_TITLES[section]}", _NOTES[section]]
         if section == "inference":
-            parts += ["![latency of each engine](latency.svg)", *_summary(found)]
+            parts += ["![latency of each engine](latency.svg)", *_summary(found), *_memory(found)]
         parts.append(_table(*_times(found)))
         parts += _failures(found)
     return "\n\n".join(parts) + "\n"
@@ -108,8 +109,46 @@ def _summary(cells: Sequence[Cell]) -> list[str]:
         best = [_fastest(found, language) for language in ("Python", "Java")]
         cols = [f"{ratios[t]:.2f}" if ratios.get(t) else "-" for t in titles]
         rows.append([workload, str(batch), *best, *cols])
+    means = [geometric_mean(cells, title) for title in titles]
+    means_cols = ["-" if mean is None else f"**{mean:.2f}**" for mean in means]
+    rows.append(["**geometric mean**", "", "", "", *means_cols])
     heads = [f"ratio: {title}" for title in titles]
     return [_table(["model", "batch", "fastest peer in Python", "in Java", *heads], rows)]
+
+
+def geometric_mean(cells: Sequence[Cell], name: str) -> float | None:
+    """Returns the geometric mean of an engine's ratios, or None if it has none.
+
+    Args:
+        cells: Results of one section.
+        name: The engine, as the tables name it.
+    """
+    ratios = [ratio(cell, cells) for cell in cells if _name(cell) == name]
+    found = [value for value in ratios if value is not None]
+    return math.exp(sum(map(math.log, found)) / len(found)) if found else None
+
+
+def _memory(cells: Sequence[Cell]) -> list[str]:
+    """Returns peak memory beside that of ONNX Runtime in the same language."""
+    ours = [cell for cell in cells if cell.engine.ours and cell.peak_mb]
+    rows = []
+    for cell in ours:
+        peers = [
+            other.peak_mb
+            for other in cells
+            if (other.workload, other.batch) == (cell.workload, cell.batch)
+            and other.engine.language == cell.engine.language
+            and other.engine.title == "ONNX Runtime"
+            and other.peak_mb
+        ]
+        if peers:
+            more = cell.peak_mb / peers[0]
+            numbers = (f"{cell.peak_mb:.0f}", f"{peers[0]:.0f}", f"{more:.2f}")
+            rows.append([cell.workload, str(cell.batch), _name(cell), *numbers])
+    if not rows:
+        return []
+    heads = ["model", "batch", "engine", "peak MB", "ONNX Runtime's", "times as much"]
+    return ["### Peak memory of load and predictions", _table(heads, rows)]
 
 
 def _fastest(cells: Sequence[Cell], language: str) -> str:

@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
             quick=options.quick,
             all=options.all,
             only=tuple(options.only),
+            engines=tuple(options.engines),
             threads=options.threads,
             timing=_QUICK if options.quick else replace(Timing(), rounds=options.rounds),
             java=JavaLauncher(Path(folder)),
@@ -83,6 +84,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         help=f"only these models: {', '.join(workload.name for workload in WORKLOADS)}",
     )
     parser.add_argument(
+        "--engines",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="only engines with one of these in their title, such as oneDNN",
+    )
+    parser.add_argument(
         "--threads",
         type=int,
         default=os.cpu_count(),
@@ -96,7 +104,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     if options.output is None:
-        partial = options.quick or options.only
+        partial = options.quick or options.only or options.engines
         options.output = HERE.parent / "out" / "benchmarks" if partial else HERE
     return options
 

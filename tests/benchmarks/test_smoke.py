@@ -57,6 +57,19 @@ def test_ratio_is_that_of_the_fastest_peer_called_from_the_same_language() -> No
     assert report.ratio(ours, [ours]) is None
 
 
+def test_geometric_mean_is_of_ratios_that_there_are() -> None:
+    cells = [cell("ours", 2, ours=True), cell("peer", 8)]
+    other = [cell("ours", 5, ours=True), cell("peer", 5)]
+    for one in other:
+        one.workload = "another"
+    alone = cell("ours", 1, ours=True)
+    alone.workload = "alone"
+    mean = report.geometric_mean([*cells, *other, alone], "ours (Python)")
+    assert mean is not None
+    assert math.isclose(mean, 2.0)
+    assert report.geometric_mean(cells, "nobody") is None
+
+
 def test_times_of_rounds_are_pooled() -> None:
     found = cell("x", 1)
     found.take([[1_000_000, 2_000_000, 3_000_000], [9_000_000, 10_000_000]])

@@ -2,9 +2,9 @@
 
 A family's module lists its cases in `CASES` and gets its test from `layer_test(CASES)`. One bundle
 is written per case and asked on both engines for two batches of different sizes; where an input has
-free sizes they differ too. What comes back has to have native Keras's structure, shapes and dtypes and, within
-`rtol` and `atol`, its numbers. A case with a `refusal` shows instead that the export says no, by
-name.
+free sizes they differ too. What comes back has to have native Keras's structure, shapes and dtypes
+and, within `rtol` and `atol`, its numbers. A case with a `refusal` shows instead that the export
+says no, by name.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ PROPERTY = "io.kbridge.onednn.winograd"
 
 @pytest.fixture
 def winograd(jvm: Any) -> Iterator[Callable[[str], None]]:
-    """Gives a function that decides for or against Winograd's algorithm, for models loaded later."""
+    """Gives a function that decides about Winograd's algorithm, for models loaded later."""
     import jpype
 
     system = jpype.JClass("java.lang.System")

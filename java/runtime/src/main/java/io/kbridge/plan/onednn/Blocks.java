@@ -4,35 +4,22 @@ import io.kbridge.graph.ElementType;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ValueInfo;
 import io.kbridge.plan.fuse.Chain;
-import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 
-/**
- * Finds the values whose channels had better be in blocks: images between convolutions by Winograd's algorithm, with poolings and
- * element-by-element chains on the way, that nothing else makes or reads.
- */
+/** Finds the values whose channels can be in blocks: images that are made and read by nothing but chains that know blocks. */
 final class Blocks {
-  private static final Set<String> POOLINGS = Set.of("MaxPool", "AveragePool");
+  private static final Set<String> WINDOWS = Set.of("Conv", "DepthwiseConv", "MaxPool", "AveragePool");
 
-  private final Predicate<GraphNode> gains;
-  private final Map<String, Chain> producers = new HashMap<>();
-  private final Map<String, List<Chain>> readers = new HashMap<>();
-  private final Map<String, ValueInfo> found = new HashMap<>();
+  private final Map<String, ValueInfo> values = new HashMap<>();
 
-  private Blocks(List<Chain> chains, Predicate<String> visible, Predicate<GraphNode> gains) {
-    this.gains = gains;
-    for (Chain chain : chains) {
-      ValueInfo result = chain.node().outputs().get(0);
-      producers.put(result.name(), chain);
-      if (isImage(result) && !visible.test(result.name())) {
-        found.put(result.name(), result);
-      }
-      chain.node().inputs().forEach(input -> readers.computeIfAbsent(input, key -> new ArrayList<>()).add(chain));
-    }
+  private Blocks(List<Chain> chains) {
+    chains.forEach(
+        chain -> chain.members().forEach(node -> node.outputs().forEach(output -> values.put(output.name(), output))));
   }
 
   /**
@@ -40,60 +27,53 @@ final class Blocks {
    *
    * @param chains the plan's chains
    * @param visible tells which values others read
-   * @param gains tells which convolutions are computed by Winograd's algorithm
    * @return names of values
    */
-  static Set<String> find(List<Chain> chains, Predicate<String> visible, Predicate<GraphNode> gains) {
-    Blocks blocks = new Blocks(chains, visible, gains);
-    while (blocks.found.keySet().removeIf(value -> !blocks.isMade(value) || !blocks.isRead(value))) {
-      // NB: each value that is not in blocks may be a reason for others not to be.
-    }
-    return blocks.found.keySet();
-  }
-
-  /** Tells whether what makes a value can make blocks without a copy. */
-  private boolean isMade(String value) {
-    Chain chain = producers.get(value);
-    GraphNode head = chain.head();
-    if (head.op().equals("Conv")) {
-      // NB: from an image of a few channels, such as a picture, oneDNN computes blocks as well.
-      return gains.test(head) || channelsLast(head) && !producers.containsKey(chain.source());
-    }
-    return passes(head) && chain.node().inputs().stream().anyMatch(found::containsKey);
-  }
-
-  /** Tells whether all that read a value read blocks without a copy. */
-  private boolean isRead(String value) {
-    for (Chain chain : readers.getOrDefault(value, List.of())) {
-      GraphNode head = chain.head();
-      boolean asSource = head.op().equals("Conv") && gains.test(head) && chain.source().equals(value);
-      if (!asSource && !isMean(head) && !(passes(head) && found.containsKey(chain.node().outputs().get(0).name()))) {
-        return false;
+  static Set<String> find(List<Chain> chains, Predicate<String> visible) {
+    Blocks blocks = new Blocks(chains);
+    Set<String> found = new HashSet<>();
+    for (Chain chain : chains) {
+      ValueInfo result = chain.node().outputs().get(0);
+      if (blocks.knows(chain) && blocks.isImage(result.name()) && !visible.test(result.name())) {
+        found.add(result.name());
       }
     }
-    return true;
-  }
-
-  /** Tells whether a chain that begins like this gives blocks for blocks. */
-  private static boolean passes(GraphNode head) {
-    if (POOLINGS.contains(head.op())) {
-      return channelsLast(head);
+    for (Chain chain : chains) {
+      if (!blocks.knows(chain)) {
+        found.removeAll(chain.node().inputs());
+      }
     }
-    return Heads.takesLinks(head) && !Set.of("Conv", "DepthwiseConv", "Matmul", "Einsum").contains(head.op());
+    return found;
   }
 
-  private static boolean channelsLast(GraphNode head) {
-    return head.attrs().getString("data_format", "channels_last").equals("channels_last");
-  }
-
-  private static boolean isMean(GraphNode head) {
-    return head.op().equals("Mean") && head.inputs().size() == 1 && head.attrs().json("axis").toString().equals("[1,2]");
+  /** Tells whether a chain can read and write blocks. */
+  private boolean knows(Chain chain) {
+    GraphNode head = chain.head();
+    if (WINDOWS.contains(head.op())) {
+      boolean last = head.attrs().getString("data_format", "channels_last").equals("channels_last");
+      return last && isRanked(head.outputs().get(0)) && head.outputs().get(0).shape()[3] % Layout.BLOCK == 0;
+    }
+    if (head.op().equals("Mean")) {
+      return head.inputs().size() == 1 && isImage(head.inputs().get(0)) && head.attrs().json("axis").toString().equals("[1,2]");
+    }
+    if (head.op().equals("Concatenate")) {
+      return head.attrs().json("axis").asInt(-1) == 3 && head.inputs().stream().allMatch(this::isImage);
+    }
+    boolean elementwise = Heads.takesLinks(head) && !head.op().equals("Matmul") && !head.op().equals("Einsum");
+    return elementwise && isImage(head.outputs().get(0).name()) && head.inputs().stream().anyMatch(this::isImage);
   }
 
   /** Tells whether a value is of a size for which blocks make a difference, in whole blocks. */
-  private static boolean isImage(ValueInfo info) {
+  private boolean isImage(String value) {
+    ValueInfo info = values.get(value);
+    if (info == null || !isRanked(info)) {
+      return false;
+    }
     long[] shape = info.shape();
-    return shape.length == 4 && info.type() == ElementType.FLOAT32 && shape[3] % Layout.BLOCK == 0 && shape[3] > 0 && shape[1] > 0
-        && shape[2] > 0 && shape[1] * shape[2] > 1;
+    return shape[3] % Layout.BLOCK == 0 && shape[3] > 0 && shape[1] > 0 && shape[2] > 0 && shape[1] * shape[2] > 1;
+  }
+
+  private static boolean isRanked(ValueInfo info) {
+    return info.shape().length == 4 && info.type() == ElementType.FLOAT32;
   }
 }

@@ -6,7 +6,6 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
 import static org.bytedeco.dnnl.global.dnnl.prop_kind;
 
-import io.kbridge.plan.Finite;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
@@ -16,6 +15,8 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
@@ -56,7 +57,7 @@ final class Convolution {
 
   private static OpMapping lower(Site site, boolean depthwise) {
     INDArray x = site.array(site.chain().source());
-    if (!site.isFloat() || !site.isConstant(1) || x == null || x.rank() < 3 || !Finite.all(site.input(1)) || site.input(1).rank() != x.rank()) {
+    if (!site.isFloat() || !site.isConstant(1) || x == null || x.rank() < 3 || !site.isFinite(1) || site.input(1).rank() != x.rank()) {
       return null;
     }
     int n = x.rank() - 2;
@@ -68,16 +69,17 @@ final class Convolution {
   }
 
   private OpMapping lower() {
-    Trial trial = suitsWinograd() ? site.session().trial(site.head(), x.shape(), this::trial) : null;
+    Trial trial = suitsWinograd() ? site.session().trial(key(), this::trial) : null;
     if (trial != null && trial.gains(site.isBlocked(site.chain().source()), site.isBlocked(site.result()))) {
       OpMapping mapping = lower(Form.winograd(from(true), to(true), trial.implementation()));
       if (mapping != null) {
         return mapping;
       }
     }
+    boolean inBlocks = site.session().inBlocks() && window.channelsLast() && Layout.hasBlocks(to(false).shape()) && (groups == 1 || depthwise);
     // NB: oneDNN reads images of a few channels into blocks, where they come as planes.
-    boolean planes = site.isBlocked(site.result()) && window.channelsLast() && groups == 1 && !Layout.hasBlocks(x.shape());
-    return lower(planes ? Form.planes(Layout.planes(x.shape()), to(true)) : Form.direct(from(false), to(false)));
+    boolean planes = inBlocks && !Layout.hasBlocks(x.shape());
+    return lower(planes ? Form.planes(Layout.planes(x.shape()), to(true)) : Form.direct(from(inBlocks), to(inBlocks)));
   }
 
   private Layout from(boolean blocked) {
@@ -114,6 +116,12 @@ final class Convolution {
         && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
+  /** Tells all that the time of a 3x3 convolution depends on. */
+  private String key() {
+    return Stream.of(x.shape(), w.shape(), window.before(), window.after()).map(Arrays::toString).collect(Collectors.joining())
+        + affine.shifts();
+  }
+
   /** Finds out which algorithm is faster; null if there is no choice. */
   private Trial trial(boolean byClock) {
     primitive_attr plain = PostOps.none(site).attr();
@@ -123,11 +131,13 @@ final class Convolution {
       for (String implementation : implementations(plain)) {
         ways.add(aside.own(describe(Form.winograd(from(true), to(true), implementation), plain)));
       }
-      if (direct == null || ways.isEmpty()) {
+      convolution_forward.primitive_desc blocked = OneDnn.ask(() -> describe(Form.direct(from(true), to(true)), plain));
+      if (direct == null || blocked == null || ways.isEmpty()) {
         return null;
       }
       aside.own(direct);
-      return byClock ? Trial.run(aside, direct, ways) : Trial.decided(ways.get(0));
+      aside.own(blocked);
+      return byClock ? Trial.run(aside, direct, blocked, ways) : Trial.decided(ways.get(0));
     }
   }
 

@@ -6,7 +6,6 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.prop_kind;
 
-import io.kbridge.plan.Finite;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
@@ -47,7 +46,7 @@ final class InnerProduct {
     if (!site.isFloat() || x.rank() < 1 || w.rank() < 1) {
       return null;
     }
-    if (!site.isConstant(1) || x.rank() < 2 || w.rank() != 2 || !Finite.all(w)) {
+    if (!site.isConstant(1) || x.rank() < 2 || w.rank() != 2 || !site.isFinite(1)) {
       return Product.matmul(site);
     }
     long[] shape = Arrays.copyOf(x.shape(), x.rank());

@@ -1,18 +1,12 @@
 package io.kbridge.plan.onednn;
 
-import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.Engine;
-import java.util.Arrays;
-import java.util.HashMap;
-import java.util.HashSet;
-import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 
 /**
- * The oneDNN engine of one model: holds its packed weights, and what the clock has told of its convolutions. Where Winograd's algorithm
- * follows itself, plans may be compiled in two ways until it is known which is faster: with arrays as Keras has them everywhere, or with the
- * arrays between such convolutions in the blocks that they work on.
+ * The oneDNN engine of one model: holds its packed weights. Where convolutions gain from Winograd's algorithm, which works on channels in
+ * blocks, plans may be compiled in two ways until it is known which is faster: with arrays as Keras has them, and copies around such
+ * convolutions, or with channels in blocks everywhere.
  */
 public final class OneDnnEngine implements Engine {
   /** The system property that decides for Winograd's algorithm ({@code always}) or against ({@code never}), not the clock ({@code measure}). */
@@ -20,9 +14,6 @@ public final class OneDnnEngine implements Engine {
 
   private final String choice = System.getProperty(WINOGRAD, "measure");
   private final Weights weights;
-  // NB: null where there is no choice.
-  private final Map<String, Trial> trials = new HashMap<>();
-  private final Set<String> gaining = new HashSet<>();
   private Boolean preferred;
 
   /**
@@ -61,29 +52,15 @@ public final class OneDnnEngine implements Engine {
   /**
    * Returns what is known of a convolution's algorithms.
    *
-   * @param node the convolution
-   * @param input the shape of its input
+   * @param key all that the time depends on
    * @param trial finds it out, by the clock or without; gives null if there is no choice
    * @return what is known, or null if there is no choice
    */
-  Trial trial(GraphNode node, long[] input, Function<Boolean, Trial> trial) {
+  Trial trial(String key, Function<Boolean, Trial> trial) {
     if (choice.equals("never")) {
       return null;
     }
-    String key = node.name() + Arrays.toString(input);
-    if (!trials.containsKey(key)) {
-      Trial found = trial.apply(!choice.equals("always"));
-      trials.put(key, found);
-      if (found != null && found.gains()) {
-        gaining.add(node.name());
-      }
-    }
-    return trials.get(key);
-  }
-
-  /** Tells whether a convolution has been found to gain from Winograd's algorithm, or may be taken to. */
-  boolean mayGain(GraphNode node) {
-    return gaining.contains(node.name()) || choice.equals("always");
+    return choice.equals("always") ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
   }
 
   @Override

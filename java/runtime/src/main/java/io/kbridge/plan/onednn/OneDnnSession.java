@@ -14,7 +14,6 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -30,7 +29,7 @@ final class OneDnnSession implements Engine.Session {
   private final List<Pointer> owned = new ArrayList<>();
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
-  private final List<BooleanSupplier> gains = new ArrayList<>();
+  private boolean gainsFromBlocks;
   private boolean closed;
 
   OneDnnSession(OneDnnEngine engine, boolean inBlocks, Weights weights) {
@@ -49,9 +48,7 @@ final class OneDnnSession implements Engine.Session {
         new Fuser(Heads::takesLinks, (node, value) -> isLink(node, value, constant), (pad, next) -> Padding.folds(pad, next, producers));
     List<Chain> found = fuser.fuse(nodes, visible);
     if (inBlocks) {
-      blocked.addAll(Blocks.find(found, visible, engine::mayGain));
-    } else {
-      gains.add(() -> !Blocks.find(found, visible, engine::mayGain).isEmpty());
+      blocked.addAll(Blocks.find(found, visible));
     }
     return found.stream().map(this::register).collect(Collectors.toList());
   }
@@ -98,8 +95,7 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public Engine.Session alternative() {
-    boolean gain = engine.isUndecided() && gains.stream().anyMatch(BooleanSupplier::getAsBoolean);
-    return gain ? engine.start(true) : null;
+    return !inBlocks && gainsFromBlocks && engine.isUndecided() ? engine.start(true) : null;
   }
 
   @Override
@@ -112,14 +108,21 @@ final class OneDnnSession implements Engine.Session {
     return blocked.contains(value);
   }
 
+  /** Tells whether this plan puts channels in blocks where it can. */
+  boolean inBlocks() {
+    return inBlocks;
+  }
+
   /** Starts a session for native objects that are needed while something is found out. */
   OneDnnSession aside() {
     return engine.start(false);
   }
 
   /** Returns what is known of a convolution's algorithms; see {@link OneDnnEngine#trial}. */
-  Trial trial(GraphNode node, long[] input, Function<Boolean, Trial> trial) {
-    return engine.trial(node, input, trial);
+  Trial trial(String key, Function<Boolean, Trial> trial) {
+    Trial found = engine.trial(key, trial);
+    gainsFromBlocks |= found != null && found.gains();
+    return found;
   }
 
   /** Returns the packed weights of the model. */

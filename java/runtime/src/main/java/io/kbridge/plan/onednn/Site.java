@@ -71,6 +71,11 @@ final class Site {
     return hasInput(i) && isConstant(head().inputs().get(i));
   }
 
+  /** Tells whether one of the head's inputs, a constant, has finite numbers only. */
+  boolean isFinite(int i) {
+    return weights().isFinite(head().inputs().get(i), input(i));
+  }
+
   /** Tells whether nothing reads a value's memory after this chain. */
   boolean isLastUse(String value) {
     return !isConstant(value) && context.isLastUse(at(value));

@@ -10,33 +10,68 @@ import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.Step;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.BytePointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.nativeblas.NativeOpsHolder;
 
 /**
  * How long a convolution takes on this machine: directly, by Winograd's algorithm, and the copies into and out of the blocks that the latter
  * wants. Found out once by the clock, on zeros.
  */
 final class Trial {
-  private static final int ROUNDS = 3;
+  private static final int ROUNDS = 2;
+  private static final long CACHE = 32L << 20;
+  // NB: its kernels are up to four times as large, and come from farther away in a whole network than in a trial.
+  private static final double MARGIN = 0.9;
   private static final long ENOUGH_NS = 60_000_000;
+  private static final int MOST_KNOWN = 4096;
+  // NB: of all models of the process: the time depends on nothing that is the model's own. Null where there was nothing to try.
+  private static final Map<String, Trial> KNOWN =
+      new LinkedHashMap<>() {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, Trial> eldest) {
+          return size() > MOST_KNOWN;
+        }
+      };
 
   private final String implementation;
   private final double direct;
+  private final double blocked;
   private final double winograd;
-  private final double copyIn;
-  private final double copyOut;
+  private final double copies;
 
-  private Trial(String implementation, double direct, double winograd, double copyIn, double copyOut) {
+  private Trial(String implementation, double direct, double blocked, double winograd, double copies) {
     this.implementation = implementation;
     this.direct = direct;
+    this.blocked = blocked;
     this.winograd = winograd;
-    this.copyIn = copyIn;
-    this.copyOut = copyOut;
+    this.copies = copies;
+  }
+
+  /**
+   * Returns the outcome of a trial; runs it if nobody has before.
+   *
+   * @param key what is tried, for the number of threads at hand
+   * @param run runs it; gives null if there is nothing to try
+   * @return the outcome, or null
+   */
+  static Trial known(String key, Supplier<Trial> run) {
+    String all = key + " " + NativeOpsHolder.getInstance().getDeviceNativeOps().ompGetMaxThreads();
+    synchronized (KNOWN) {
+      if (!KNOWN.containsKey(all)) {
+        KNOWN.put(all, run.get());
+      }
+      return KNOWN.get(all);
+    }
   }
 
   /**
@@ -44,28 +79,32 @@ final class Trial {
    *
    * @param session owns what is needed meanwhile
    * @param direct the direct way
-   * @param blocked ways by Winograd's algorithm, each another implementation, at least one
+   * @param blocked the direct way with channels in blocks
+   * @param ways ways by Winograd's algorithm, each another implementation, at least one
    * @return how long they take
    */
   static Trial run(
-      OneDnnSession session, convolution_forward.primitive_desc direct, List<convolution_forward.primitive_desc> blocked) {
-    List<Step> steps = new ArrayList<>();
-    convolution_forward.primitive_desc one = blocked.get(0);
-    steps.add(copy(session, direct.src_desc(), one.src_desc()));
-    steps.add(copy(session, one.dst_desc(), direct.dst_desc()));
-    steps.add(convolution(session, direct));
-    blocked.forEach(way -> steps.add(convolution(session, way)));
-    double[] times = shortest(steps);
-    int best = 3;
-    for (int i = 4; i < times.length; i++) {
+      OneDnnSession session,
+      convolution_forward.primitive_desc direct,
+      convolution_forward.primitive_desc blocked,
+      List<convolution_forward.primitive_desc> ways) {
+    List<Way> timed = new ArrayList<>();
+    timed.add(copy(session, direct.src_desc(), blocked.src_desc()));
+    timed.add(copy(session, blocked.dst_desc(), direct.dst_desc()));
+    timed.add(convolution(session, direct));
+    timed.add(convolution(session, blocked));
+    ways.forEach(way -> timed.add(convolution(session, way)));
+    double[] times = shortest(session, timed);
+    int best = 4;
+    for (int i = 5; i < times.length; i++) {
       best = times[i] < times[best] ? i : best;
     }
-    return new Trial(OneDnn.implementation(blocked.get(best - 3)), times[2], times[best], times[0], times[1]);
+    return new Trial(OneDnn.implementation(ways.get(best - 4)), times[2], times[3], times[best], times[0] + times[1]);
   }
 
   /** Takes one implementation for the faster one without a look at the clock. */
   static Trial decided(convolution_forward.primitive_desc way) {
-    return new Trial(OneDnn.implementation(way), Double.POSITIVE_INFINITY, 0, 0, 0);
+    return new Trial(OneDnn.implementation(way), Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, 0, 0);
   }
 
   /** Returns the fastest implementation of Winograd's algorithm. */
@@ -75,7 +114,7 @@ final class Trial {
 
   /** Tells whether Winograd's algorithm is the faster one where no copies are needed. */
   boolean gains() {
-    return winograd < direct;
+    return winograd < direct * MARGIN;
   }
 
   /**
@@ -85,52 +124,77 @@ final class Trial {
    * @param blockedOut whether the result has to lie in blocks
    */
   boolean gains(boolean blockedIn, boolean blockedOut) {
-    double in = blockedIn ? -copyIn : copyIn;
-    double out = blockedOut ? -copyOut : copyOut;
-    return winograd + in + out < direct;
+    if (blockedIn && blockedOut) {
+      return winograd < blocked * MARGIN;
+    }
+    double half = copies / 2;
+    return winograd + (blockedIn ? -half : half) + (blockedOut ? -half : half) < direct * MARGIN;
   }
 
-  private static double[] shortest(List<Step> steps) {
-    double[] shortest = new double[steps.size()];
+  /** Finds the shortest time of each way, with the caches as a whole network leaves them: the input is there, kernels are not. */
+  private static double[] shortest(OneDnnSession session, List<Way> ways) {
+    double[] shortest = new double[ways.size()];
     Arrays.fill(shortest, Double.POSITIVE_INFINITY);
-    // NB: not timed, the first run brings memory and code into the caches.
-    steps.forEach(Step::run);
+    BytePointer others = session.own(new BytePointer(CACHE));
+    // NB: not timed, the first run brings code into the caches.
+    ways.forEach(way -> way.step.run());
     long start = System.nanoTime();
     for (int round = 0; round == 0 || round < ROUNDS && System.nanoTime() - start < ENOUGH_NS; round++) {
       for (int i = 0; i < shortest.length; i++) {
+        others.zero();
+        ways.get(i).source.zero();
         long before = System.nanoTime();
-        steps.get(i).run();
+        ways.get(i).step.run();
         shortest[i] = Math.min(shortest[i], System.nanoTime() - before);
       }
     }
     return shortest;
   }
 
-  private static Step copy(OneDnnSession session, memory.desc from, memory.desc to) {
-    return Reorder.of(session, session.own(from), zeros(session, from), session.own(to), zeros(session, to));
+  private static Way copy(OneDnnSession session, memory.desc from, memory.desc to) {
+    session.own(from);
+    session.own(to);
+    BytePointer source = memory(session, from);
+    return new Way(source, Reorder.of(session, from, array(source), to, array(memory(session, to))));
   }
 
-  private static Step convolution(OneDnnSession session, convolution_forward.primitive_desc way) {
+  private static Way convolution(OneDnnSession session, convolution_forward.primitive_desc way) {
     Call call = new Call(session, way, new convolution_forward(way));
-    zeros(session, call, DNNL_ARG_SRC, way.src_desc());
-    zeros(session, call, DNNL_ARG_WEIGHTS, way.weights_desc());
-    zeros(session, call, DNNL_ARG_BIAS, way.bias_desc());
-    zeros(session, call, DNNL_ARG_DST, way.dst_desc());
-    zeros(session, call, DNNL_ARG_SCRATCHPAD, way.scratchpad_desc());
-    return call.step();
+    memory.desc from = session.own(way.src_desc());
+    BytePointer source = memory(session, from);
+    call.arg(DNNL_ARG_SRC, from, array(source));
+    bind(session, call, DNNL_ARG_WEIGHTS, way.weights_desc());
+    bind(session, call, DNNL_ARG_BIAS, way.bias_desc());
+    bind(session, call, DNNL_ARG_DST, way.dst_desc());
+    bind(session, call, DNNL_ARG_SCRATCHPAD, way.scratchpad_desc());
+    return new Way(source, call.step());
   }
 
-  private static void zeros(OneDnnSession session, Call call, int argument, memory.desc desc) {
+  private static void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {
     session.own(desc);
     if (desc.get_size() > 0) {
-      call.arg(argument, desc, zeros(session, desc));
+      call.arg(argument, desc, array(memory(session, desc)));
     }
   }
 
-  private static INDArray zeros(OneDnnSession session, memory.desc desc) {
+  private static BytePointer memory(OneDnnSession session, memory.desc desc) {
     BytePointer memory = session.own(new BytePointer(desc.get_size()));
     // NB: written, because all pages of memory that never was are one and the same.
-    memory.zero();
-    return NativeArrays.over(memory, DataType.INT8, desc.get_size());
+    return memory.zero();
+  }
+
+  private static INDArray array(BytePointer memory) {
+    return NativeArrays.over(memory, DataType.INT8, memory.capacity());
+  }
+
+  /** Something to time, and where its input lies. */
+  private static final class Way {
+    private final BytePointer source;
+    private final Step step;
+
+    Way(BytePointer source, Step step) {
+      this.source = source;
+      this.step = step;
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.Arena;
+import io.kbridge.plan.Finite;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -11,10 +12,12 @@ import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Weights in the layouts that primitives asked for, each packed once for all plans of a model. Thread safe. */
 final class Weights implements AutoCloseable {
   private final Map<String, List<memory>> packed = new HashMap<>();
+  private final Map<String, Boolean> finite = new HashMap<>();
   private final List<Pointer> owned = new ArrayList<>();
   private final Arena arena = Arena.growing();
   private final Runnable told;
@@ -61,6 +64,17 @@ final class Weights implements AutoCloseable {
       told.run();
       return target;
     }
+  }
+
+  /**
+   * Tells whether a weight has finite numbers only; it is looked through once.
+   *
+   * @param name its name
+   * @param content its numbers
+   * @return true if none is NaN or infinite
+   */
+  synchronized boolean isFinite(String name, INDArray content) {
+    return finite.computeIfAbsent(name, key -> Finite.all(content));
   }
 
   /**
