@@ -22,6 +22,7 @@ class Workload:
         more_batches: Batch sizes that ``--all`` adds.
         trained: Whether it has weights of its own; otherwise it gets seeded random ones.
         always: Whether it is timed without ``--all``, too.
+        is_chain: Whether `benchmarks.inference.onnx_chain` writes its ONNX file.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Workload:
     more_batches: tuple[int, ...] = ()
     trained: bool = False
     always: bool = False
+    is_chain: bool = False
 
 
 def _emotion() -> Any:
@@ -87,7 +89,7 @@ WORKLOADS = (
     Workload("emotion", "Emotion model", _emotion, (1, 4), (32,), trained=True, always=True),
     Workload("mobilenet", "MobileNet", _application("MobileNet"), (1, 4), (16,), always=True),
     Workload("resnet50", "ResNet-50", _application("ResNet50"), (1, 4), (16,), always=True),
-    Workload("vgg16", "VGG16", _application("VGG16")),
+    Workload("vgg16", "VGG16", _application("VGG16"), is_chain=True),
     Workload("inceptionv3", "Inception-v3", _application("InceptionV3", 299), (1, 4), (16,)),
     Workload("efficientnet", "EfficientNetV2B0", _application("EfficientNetV2B0"), (1, 4), (16,)),
     Workload("encoder", "Encoder", _encoder, (1, 8)),
