@@ -14,6 +14,8 @@ public enum ErrorCode {
   UNSUPPORTED_OP,
   /** The model was not compiled with a loss, or something of it cannot be trained outside of Keras. */
   NOT_TRAINABLE,
+  /** The loss of a training step is NaN. */
+  NOT_A_NUMBER,
   /** The caller gave inputs, names or options that do not fit the model. */
   INVALID_INPUT,
   /** The device asked for cannot be used with the ND4J backend in the class path. */

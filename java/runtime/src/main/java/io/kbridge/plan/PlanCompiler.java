@@ -25,6 +25,7 @@ public final class PlanCompiler implements AutoCloseable {
   private final Engine engine;
   private final int threads;
   private final Constants constants;
+  private final Map<String, INDArray> variables;
 
   /**
    * Makes a compiler that compiles every node by the mapping of its op.
@@ -62,10 +63,27 @@ public final class PlanCompiler implements AutoCloseable {
    * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
    */
   public PlanCompiler(ModelGraph graph, Map<String, INDArray> arrays, OpRegistry registry, Engine engine, int threads) {
+    this(graph, arrays, Map.of(), registry, engine, threads);
+  }
+
+  /**
+   * Makes a compiler for a graph that is run with other weights from time to time.
+   *
+   * @param graph the graph
+   * @param arrays the content of its constants, and of those weights that never change
+   * @param variables the other weights: dense arrays that plans read anew in each run, and do not write to
+   * @param registry the ops to compile with
+   * @param engine compiles what it can compute faster; closed with this compiler
+   * @param threads the most that a plan may use
+   * @throws KBridgeException UNSUPPORTED_OP, naming all of them, if the graph has ops the registry lacks
+   */
+  public PlanCompiler(
+      ModelGraph graph, Map<String, INDArray> arrays, Map<String, INDArray> variables, OpRegistry registry, Engine engine, int threads) {
     this.graph = graph;
     this.registry = registry;
     this.engine = engine;
     this.threads = threads;
+    this.variables = variables;
     this.constants = new Constants(arrays);
     requireKnownOps();
   }
@@ -226,6 +244,7 @@ public final class PlanCompiler implements AutoCloseable {
         compiler.input(name, value);
       }
     }
+    variables.forEach((name, array) -> compiler.input(name, new Value(array, null, false)));
     StepList steps = compiler.compile();
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));

@@ -13,6 +13,7 @@ public final class ElementwiseRules implements GradientRules {
   @Override
   public void register(RuleRegistry registry) {
     registry.zero("Floor", "Ceil", "Sign", "Trunc", "Round", "LogicalNot", "Isnan", "Isinf", "Isfinite", "Isposinf", "Isneginf");
+    registry.zero("StopGradient", "RandomUniform", "RandomNormal", "RandomTruncatedNormal", "RandomInt", "RandomGamma", "RandomBeta");
     registry.unary("Negative", (e, x, y, g) -> e.neg(g));
     registry.unary("Absolute", (e, x, y, g) -> e.mul(g, e.sign(x)));
     registry.unary("Fabs", (e, x, y, g) -> e.mul(g, e.sign(x)));

@@ -1,0 +1,345 @@
+package io.kbridge.train;
+
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import io.kbridge.bundle.Bundle;
+import io.kbridge.graph.GraphOutput;
+import io.kbridge.graph.StepGraph;
+import io.kbridge.graph.TrainingSteps;
+import io.kbridge.graph.WeightConstraint;
+import io.kbridge.plan.Engine;
+import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.OpRegistry;
+import io.kbridge.plan.StepInfo;
+import io.kbridge.plan.onednn.OneDnnEngine;
+import io.kbridge.train.gradient.RuleRegistry;
+import io.kbridge.train.optimizer.Checkpoints;
+import io.kbridge.train.optimizer.Optimizer;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * Trains a model that was exported compiled, with Keras's numbers: its loss, regularizers, metrics, constraints and optimizer, from the state
+ * in the bundle on. Nothing is written to the bundle; {@link #save} makes a new one. Thread safe: one call runs at a time.
+ */
+public final class Trainer implements AutoCloseable {
+  private final Bundle bundle;
+  private final TrainingSteps steps;
+  private final Map<String, INDArray> variables = new LinkedHashMap<>();
+  private final Map<String, INDArray> weights = new LinkedHashMap<>();
+  private final Optimizer optimizer;
+  private final Checkpoints checkpoints;
+  private final StepPlan.Parts parts;
+  private final StepPlans training;
+  private final StepPlans evaluation;
+  private final VariableGraph logs;
+  private final Map<WeightConstraint, VariableGraph> constraints = new LinkedHashMap<>();
+  private final Map<String, INDArray> initialMetrics = new LinkedHashMap<>();
+  private long stepsDone;
+  private boolean stopped;
+  private boolean closed;
+
+  /**
+   * Opens a bundle for training.
+   *
+   * @param file the bundle
+   * @param engine {@code onednn} or {@code nd4j}; {@code auto} for the faster one
+   * @return the trainer; the caller closes it
+   * @throws KBridgeException NOT_TRAINABLE if the model was not compiled, or cannot be trained outside of Keras
+   */
+  public static Trainer open(Path file, String engine) {
+    if (!Set.of("auto", "onednn", "nd4j").contains(engine)) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT, "Expected engine \"auto\", \"onednn\" or \"nd4j\". Received: \"" + engine + "\". Choose one of them.");
+    }
+    return new Trainer(Bundle.open(file, true), engine.equals("nd4j") ? () -> Engine.NONE : OneDnnEngine::new);
+  }
+
+  private Trainer(Bundle bundle, Supplier<Engine> engines) {
+    this.bundle = bundle;
+    this.steps = bundle.steps();
+    this.checkpoints = new Checkpoints(bundle);
+    for (String name : bundle.graph().weights().keySet()) {
+      weights.put(name, NativeArrays.copy(bundle.arrays().get(name)));
+    }
+    variables.putAll(weights);
+    bundle.initialVariables().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
+    steps.variables().forEach(
+        (name, variable) -> {
+          if (variable.isMetric()) {
+            initialMetrics.put(name, NativeArrays.copy(variables.get(name)));
+          }
+        });
+    this.optimizer = Optimizer.of(bundle, weights);
+    this.parts = new StepPlan.Parts(variables, OpRegistry.load(), RuleRegistry.load());
+    this.training = new StepPlans(parts, steps.training(), bundle.constants(steps.training().graph()), optimizer.trained(), engines);
+    this.evaluation = new StepPlans(parts, steps.evaluation(), bundle.constants(steps.evaluation().graph()), List.of(), engines);
+    List<String> results = steps.logs().outputs().stream().map(GraphOutput::value).collect(Collectors.toList());
+    this.logs = new VariableGraph(parts, steps.logs(), bundle.constants(steps.logs()), results);
+    for (WeightConstraint constraint : steps.constraints()) {
+      Map<String, INDArray> constants = bundle.constants(constraint.graph());
+      constraints.put(constraint, new VariableGraph(parts, constraint.graph(), constants, List.of(constraint.value())));
+    }
+  }
+
+  /**
+   * Returns the bundle the trainer began with.
+   *
+   * @return the bundle
+   */
+  public Bundle bundle() {
+    return bundle;
+  }
+
+  /**
+   * Returns the optimizer, whose learning rate may be changed between steps.
+   *
+   * @return the optimizer
+   */
+  public Optimizer optimizer() {
+    return optimizer;
+  }
+
+  /**
+   * Does one training step, as Keras's {@code train_on_batch} does: metrics go on from batch to batch until {@link #resetMetrics}.
+   *
+   * @param x the model's inputs by name
+   * @param y labels by name of the output
+   * @param sampleWeight sample weights by name of the output; outputs that are left out have ones
+   * @throws KBridgeException INVALID_INPUT if something does not fit, NOT_A_NUMBER if the loss is no number; nothing has changed then
+   */
+  public synchronized void trainOnBatch(Map<String, INDArray> x, Map<String, INDArray> y, Map<String, INDArray> sampleWeight) {
+    checkOpen();
+    Map<String, INDArray> inputs = inputs(training, x, y, sampleWeight);
+    StepPlan plan = training.of(inputs);
+    plan.run(
+        inputs,
+        optimizer.lossScale(),
+        values -> {
+          requireNumber(values.get(training.step().loss()), inputs);
+          Updates.write(training.step().metricUpdates(), values, variables);
+          Updates.write(training.step().updates(), values, variables);
+          optimizer.apply(plan.gradients(values), this::constrain);
+          return null;
+        });
+    stepsDone++;
+  }
+
+  /**
+   * Computes loss and metrics of a batch, as Keras's {@code test_on_batch} does, without training.
+   *
+   * @param x the model's inputs by name
+   * @param y labels by name of the output
+   * @param sampleWeight sample weights by name of the output; outputs that are left out have ones
+   * @throws KBridgeException INVALID_INPUT if something does not fit
+   */
+  public synchronized void testOnBatch(Map<String, INDArray> x, Map<String, INDArray> y, Map<String, INDArray> sampleWeight) {
+    checkOpen();
+    Map<String, INDArray> inputs = inputs(evaluation, x, y, sampleWeight);
+    evaluation.of(inputs).run(
+        inputs,
+        1,
+        values -> {
+          Updates.write(evaluation.step().metricUpdates(), values, variables);
+          Updates.write(evaluation.step().updates(), values, variables);
+          return null;
+        });
+  }
+
+  /**
+   * Tells loss and metrics of the batches since the last {@link #resetMetrics}.
+   *
+   * @return the numbers by Keras's names, in Keras's order
+   */
+  public synchronized Map<String, Double> logs() {
+    checkOpen();
+    return logs.run(
+        values -> {
+          Map<String, Double> found = new LinkedHashMap<>();
+          steps.logs().outputs().forEach(output -> found.put(output.declared().name(), mean(values.get(output.value()))));
+          return found;
+        });
+  }
+
+  private static double mean(INDArray value) {
+    return value.length() == 1 ? value.getDouble(0) : value.meanNumber().doubleValue();
+  }
+
+  /** Sets all metrics back, as Keras does at the beginning of each epoch. */
+  public synchronized void resetMetrics() {
+    checkOpen();
+    initialMetrics.forEach((name, array) -> Updates.copy(array, variables.get(name)));
+  }
+
+  /**
+   * Computes the gradients of a batch and changes nothing.
+   *
+   * @param x the model's inputs by name
+   * @param y labels by name of the output
+   * @param sampleWeight sample weights by name of the output; outputs that are left out have ones
+   * @return the gradient of each weight that is trained, by its name
+   */
+  public synchronized Map<String, INDArray> gradients(
+      Map<String, INDArray> x, Map<String, INDArray> y, Map<String, INDArray> sampleWeight) {
+    checkOpen();
+    Map<String, INDArray> inputs = inputs(training, x, y, sampleWeight);
+    StepPlan plan = training.of(inputs);
+    return plan.run(
+        inputs,
+        1,
+        values -> {
+          Map<String, INDArray> copies = new LinkedHashMap<>();
+          plan.gradients(values).forEach((name, array) -> copies.put(name, NativeArrays.copy(array)));
+          return copies;
+        });
+  }
+
+  /**
+   * Describes what a training step does.
+   *
+   * @param x the model's inputs by name
+   * @param y labels by name of the output
+   * @param runs how often to run it, to find out how long each part takes; 0 for not at all
+   * @return the plan's steps
+   */
+  public synchronized List<StepInfo> planSteps(Map<String, INDArray> x, Map<String, INDArray> y, int runs) {
+    checkOpen();
+    Map<String, INDArray> inputs = inputs(training, x, y, Map.of());
+    return training.of(inputs).describe(inputs, runs);
+  }
+
+  /**
+   * Returns the weights, with those that are not trained.
+   *
+   * @return the arrays themselves by name: they change with each step; write to them between steps only
+   */
+  public Map<String, INDArray> weights() {
+    return Collections.unmodifiableMap(weights);
+  }
+
+  /**
+   * Returns every variable: weights, metrics and states.
+   *
+   * @return the arrays themselves by name
+   */
+  public Map<String, INDArray> variables() {
+    return Collections.unmodifiableMap(variables);
+  }
+
+  /**
+   * Gives a variable other content.
+   *
+   * @param name the variable
+   * @param content an array of its type and shape
+   * @throws KBridgeException INVALID_INPUT if there is no such variable, or the content does not fit
+   */
+  public synchronized void assign(String name, INDArray content) {
+    checkOpen();
+    INDArray variable = variables.get(name);
+    if (variable == null || !variable.equalShapes(content) || variable.dataType() != content.dataType()) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected content of type and shape of variable '" + name + "', " + (variable == null ? "one of " + variables.keySet() : StepPlan.sym(name, variable))
+              + ". Received: " + StepPlan.sym(name, content) + ".");
+    }
+    Updates.copy(NativeArrays.isDense(content) ? content : content.dup('c'), variable);
+  }
+
+  /**
+   * Tells what a training step is given.
+   *
+   * @return its inputs, in order
+   */
+  public List<StepGraph.Input> inputs() {
+    return steps.training().inputs();
+  }
+
+  /** Ends training after the current batch, when called by a listener. */
+  public void stop() {
+    stopped = true;
+  }
+
+  /**
+   * Tells whether {@link #stop} was called, and forgets it.
+   *
+   * @return true if so
+   */
+  boolean takeStop() {
+    boolean was = stopped;
+    stopped = false;
+    return was;
+  }
+
+  /**
+   * Does what ends Keras's {@code fit}: with a moving average of the weights, they take its values.
+   */
+  public synchronized void finish() {
+    checkOpen();
+    optimizer.finish();
+  }
+
+  /**
+   * Writes a new bundle with the weights and the optimizer's state as they are now. The file is whole or not there.
+   *
+   * @param file where to
+   */
+  public synchronized void save(Path file) {
+    checkOpen();
+    checkpoints.save(file, weights, optimizer);
+  }
+
+  /** Frees memory. May be called again. */
+  @Override
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      training.close();
+      evaluation.close();
+      logs.close();
+      constraints.values().forEach(VariableGraph::close);
+    }
+  }
+
+  private static Map<String, INDArray> inputs(
+      StepPlans plans, Map<String, INDArray> x, Map<String, INDArray> y, Map<String, INDArray> sampleWeight) {
+    return StepInputs.of(
+        plans.step().inputs(), Map.of(StepGraph.Role.X, x, StepGraph.Role.Y, y, StepGraph.Role.SAMPLE_WEIGHT, sampleWeight));
+  }
+
+  private void requireNumber(INDArray loss, Map<String, INDArray> inputs) {
+    if (Double.isNaN(loss.getDouble(0))) {
+      String cause = FirstNaN.find(parts, training.step().graph(), training.constants(), inputs);
+      throw new KBridgeException(
+          ErrorCode.NOT_A_NUMBER,
+          "Expected a loss that is a number at step " + stepsDone + " of this trainer (optimizer iteration " + optimizer.iterations()
+              + "). Received: NaN; " + cause + ". The weights are those before the step. Lower the learning rate, clip gradients, or check"
+              + " the data.");
+    }
+  }
+
+  private void constrain(Set<String> updated) {
+    constraints.forEach(
+        (constraint, graph) -> {
+          if (updated.contains(constraint.weight())) {
+            graph.run(
+                values -> {
+                  Updates.copy(values.get(constraint.value()), weights.get(constraint.weight()));
+                  return null;
+                });
+          }
+        });
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("Expected an open trainer. Received: one that was closed.");
+    }
+  }
+}
