@@ -66,12 +66,9 @@ public final class Plan implements AutoCloseable {
    * @return what each step does, in the order they run
    */
   public List<StepInfo> describe(Map<String, INDArray> given, int runs) {
-    return Threads.with(
-        threads,
-        () -> {
-          inputs.forEach((name, array) -> copy(given.get(name), array));
-          return steps.describe(runs, session::members);
-        });
+    // NB: before each run, because the memory of an input is used again after its last reader.
+    Runnable prepare = () -> inputs.forEach((name, array) -> copy(given.get(name), array));
+    return Threads.with(threads, () -> steps.describe(runs, prepare, session::members));
   }
 
   /**

@@ -44,12 +44,14 @@ final class StepList {
    * Describes all steps.
    *
    * @param runs how often to run them all, to find out how long each takes; may be 0
+   * @param prepare is called before each time
    * @param members tells which nodes of the graph one is made of
    */
-  List<StepInfo> describe(int runs, Function<GraphNode, List<GraphNode>> members) {
+  List<StepInfo> describe(int runs, Runnable prepare, Function<GraphNode, List<GraphNode>> members) {
     double[] shortest = new double[steps.length];
     Arrays.fill(shortest, runs == 0 ? Double.NaN : Double.POSITIVE_INFINITY);
     for (int run = 0; run < runs; run++) {
+      prepare.run();
       for (int i = 0; i < steps.length; i++) {
         long start = System.nanoTime();
         steps[i].run();
