@@ -59,7 +59,7 @@ public final class Trainer implements AutoCloseable {
       throw new KBridgeException(
           ErrorCode.INVALID_INPUT, "Expected engine \"auto\", \"onednn\" or \"nd4j\". Received: \"" + engine + "\". Choose one of them.");
     }
-    return new Trainer(Bundle.open(file, true), engine.equals("nd4j") ? () -> Engine.NONE : OneDnnEngine::new);
+    return new Trainer(Bundle.open(file, true), engine.equals("nd4j") ? () -> Engine.NONE : () -> new OneDnnEngine(() -> {}));
   }
 
   private Trainer(Bundle bundle, Supplier<Engine> engines) {
