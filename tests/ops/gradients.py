@@ -18,7 +18,7 @@ HALF_RTOL = 2e-2
 HALF_ATOL = 1e-2
 
 
-def check_gradients(case: Case) -> None:
+def check_gradients(case: Case, engine: str = "nd4j") -> None:
     """Compares the JVM's gradients of a case's inputs with those of TensorFlow.
 
     Nothing is compared where there are no gradients: without floating-point numbers on both sides.
@@ -32,21 +32,21 @@ def check_gradients(case: Case) -> None:
         return
     if case.gradient == "refused":
         with pytest.raises(errors.UnsupportedOpError, match="gradients can go back through"):
-            of_jvm(case)
+            of_jvm(case, engine)
     elif case.gradient == "differences":
-        check_differences(case)
+        check_differences(case, engine)
     else:
         half = any(x.dtype.itemsize == 2 for x in floats)
         rtol = max(case.rtol, HALF_RTOL if half else RTOL)
         atol = max(case.atol, HALF_ATOL if half else ATOL)
-        compare(of_jvm(case), of_tensorflow(case), rtol, atol)
+        compare(of_jvm(case, engine), of_tensorflow(case), rtol, atol)
 
 
-def check_differences(case: Case, step: float = 1e-2, tolerance: float = 2e-3) -> None:
+def check_differences(case: Case, engine: str, step: float = 1e-2, tolerance: float = 2e-3) -> None:
     """Compares the JVM's gradients with the slope of the outputs along some directions."""
     weights = seeds(case.expected())
     draw = np.random.default_rng(11)
-    gradients = of_jvm(case)
+    gradients = of_jvm(case, engine)
     for _ in range(3):
         directions = [
             draw.uniform(-1, 1, x.shape).astype(x.dtype) if is_float(x) else None
@@ -94,14 +94,14 @@ def of_tensorflow(case: Case) -> list[np.ndarray]:
     return _arrays([tf.convert_to_tensor(g) for g in found])
 
 
-def of_jvm(case: Case) -> list[np.ndarray]:
+def of_jvm(case: Case, engine: str = "nd4j") -> list[np.ndarray]:
     """The same gradients, computed in the JVM."""
     import jpype
 
     jvm = InProcess().start("cpu")
     shapes = [list(x.shape) for x in case.inputs]
     try:
-        door = host.java_class("io.kbridge.host.HostGradients")(str(case.bundle), shapes)
+        door = host.java_class("io.kbridge.host.HostGradients")(str(case.bundle), shapes, engine)
     except jpype.JException as e:
         raise host.java_error(e) from e
     try:

@@ -5,6 +5,7 @@ import io.kbridge.graph.ElementType;
 import io.kbridge.graph.GraphInput;
 import io.kbridge.graph.ModelGraph;
 import io.kbridge.plan.Engine;
+import io.kbridge.plan.onednn.OneDnnEngine;
 import io.kbridge.train.InputGradients;
 import java.nio.file.Paths;
 import java.util.ArrayList;
@@ -26,8 +27,9 @@ public final class HostGradients implements AutoCloseable {
    *
    * @param path the bundle
    * @param shapes the shape of each input, in the model's order
+   * @param engine {@code onednn} or {@code nd4j}
    */
-  public HostGradients(String path, long[][] shapes) {
+  public HostGradients(String path, long[][] shapes, String engine) {
     Bundle bundle = Bundle.open(Paths.get(path), false);
     this.graph = bundle.graph();
     this.shapes = shapes.clone();
@@ -37,7 +39,7 @@ public final class HostGradients implements AutoCloseable {
       names.add(input.value().name());
       types.add(input.value().type());
     }
-    this.gradients = new InputGradients(graph, bundle.arrays(), sizes, Engine.NONE);
+    this.gradients = new InputGradients(graph, bundle.arrays(), sizes, engine.equals("onednn") ? new OneDnnEngine(() -> {}) : Engine.NONE);
   }
 
   /**

@@ -102,6 +102,11 @@ final class Call {
     before.add(step);
   }
 
+  /** Does something after. */
+  void last(Step step) {
+    after.add(step);
+  }
+
   /** Binds memory that somebody else owns. */
   Call arg(int argument, memory memory) {
     arguments.put(argument, memory);

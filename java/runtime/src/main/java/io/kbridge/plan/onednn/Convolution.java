@@ -21,6 +21,7 @@ import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.javacpp.FloatPointer;
+import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -57,7 +58,7 @@ final class Convolution {
 
   private static OpMapping lower(Site site, boolean depthwise) {
     INDArray x = site.array(site.chain().source());
-    if (!site.isFloat() || !site.isConstant(1) || x == null || x.rank() < 3 || !site.isFinite(1) || site.input(1).rank() != x.rank()) {
+    if (!site.isFloat() || !site.hasInput(1) || x == null || x.rank() < 3 || site.isConstant(1) && !site.isFinite(1) || site.input(1).rank() != x.rank()) {
       return null;
     }
     int n = x.rank() - 2;
@@ -112,7 +113,7 @@ final class Convolution {
   private boolean suitsWinograd() {
     boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    return three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
+    return site.isConstant(1) && three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
         && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
@@ -187,7 +188,7 @@ final class Convolution {
     } else {
       call.read(context, site, DNNL_ARG_SRC, form.from, site.chain().source(), x);
     }
-    call.arg(DNNL_ARG_WEIGHTS, kernel(found));
+    bindKernel(context, call, found);
     call.write(context, site, form.to, z);
     memory.desc bias = bias();
     if (bias != null) {
@@ -195,6 +196,19 @@ final class Convolution {
     }
     post.bind(context, call);
     return call.scratch(context, found).step();
+  }
+
+  /** A constant kernel is packed once for all plans, one that changes in every run. */
+  private void bindKernel(OpContext context, Call call, convolution_forward.primitive_desc found) {
+    if (site.isConstant(1)) {
+      call.arg(DNNL_ARG_WEIGHTS, kernel(found));
+      return;
+    }
+    memory.desc wanted = site.session().own(found.weights_desc());
+    INDArray packed = context.scratch(DataType.INT8, wanted.get_size());
+    memory.desc given = site.session().own(OneDnn.strided(kernelDims(), kernelStrides()));
+    call.first(Reorder.of(site.session(), given, w, wanted, packed));
+    call.arg(DNNL_ARG_WEIGHTS, wanted, packed);
   }
 
   private memory kernel(convolution_forward.primitive_desc found) {
@@ -207,29 +221,12 @@ final class Convolution {
         : site.weights().packed(key, wanted, given, () -> NativeArrays.borrowed(w));
   }
 
-  /** The kernel as oneDNN sees it: groups if there are several, outputs, inputs, window. */
   private long[] kernelDims() {
-    int n = x.rank() - 2;
-    int lead = groups > 1 ? 1 : 0;
-    long[] dims = new long[n + 2 + lead];
-    dims[0] = groups;
-    dims[lead] = filters / groups;
-    dims[lead + 1] = depthwise ? 1 : w.size(n);
-    System.arraycopy(w.shape(), 0, dims, lead + 2, n);
-    return dims;
+    return ConvolutionGradient.kernelDims(w.shape(), groups, depthwise);
   }
 
-  /** Where Keras has it: window, inputs, outputs; depthwise: window, channels, multiplier. */
   private long[] kernelStrides() {
-    int n = x.rank() - 2;
-    int lead = groups > 1 ? 1 : 0;
-    long[] dense = NativeArrays.strides(w.shape());
-    long[] strides = new long[n + 2 + lead];
-    strides[0] = filters / groups;
-    strides[lead] = 1;
-    strides[lead + 1] = depthwise ? 1 : dense[n];
-    System.arraycopy(dense, 0, strides, lead + 2, n);
-    return strides;
+    return ConvolutionGradient.kernelStrides(w.shape(), groups, depthwise);
   }
 
   /** How a convolution may be computed: by which algorithm, from and to which layouts. */

@@ -18,6 +18,8 @@ final class Heads {
     Pooling.register();
     Rows.register();
     Movement.register();
+    Gradients.register();
+    ConvolutionGradient.register();
   }
 
   private Heads() {}

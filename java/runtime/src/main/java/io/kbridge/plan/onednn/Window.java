@@ -43,7 +43,7 @@ final class Window {
     long[] ones = new long[axes];
     Arrays.fill(ones, 1);
     long[] dilation = attrs.has("dilation_rate") ? attrs.getLongs("dilation_rate") : ones;
-    long[] otherwise = site.head().op().endsWith("Pool") ? sizes : ones;
+    long[] otherwise = site.head().op().contains("Pool") ? sizes : ones;
     long[] strides = attrs.has("strides") ? attrs.getLongs("strides") : otherwise;
     Window window = new Window(last, sizes, strides, dilation);
     boolean padded = site.chain().pad() == null || window.pad(site.chain().pad(), input.length);
