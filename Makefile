@@ -47,7 +47,7 @@ bench: $(VENV)/dev-$(PACKAGES) $(JAR)
 
 # The third-party jars, those of the tests with them. A tenth of a second when all are there.
 jars: $(VENV)/base-$(PACKAGES)
-	@$(PYTHON) -m kbridge.jvm.jars runtime logging native test >/dev/null
+	@$(PYTHON) -m kbridge.jvm.jars runtime logging native dl4j test >/dev/null
 
 jar: $(JAR)
 

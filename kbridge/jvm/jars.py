@@ -137,6 +137,24 @@ def kbridge_jar() -> Path:
     return jar
 
 
+def dl4j_jar() -> Path:
+    """Returns the jar of DL4J networks, which `host.configure(classpath=...)` takes.
+
+    It needs the jars of the set ``dl4j`` beside it.
+
+    Raises:
+        JarsNotFoundError: If it has not been built.
+    """
+    jar = kbridge_jar().with_name("kbridge-dl4j.jar")
+    if not jar.is_file():
+        raise JarsNotFoundError(
+            f"Expected kbridge's library of DL4J networks at {jar}. Received: no such file. In a "
+            "source checkout, build it with `make jar`; in an installed package, install kbridge "
+            "again."
+        )
+    return jar
+
+
 def resolve_classpath(
     device: str = "cpu", offline: bool = False, progress: bool | None = None
 ) -> list[Path]:

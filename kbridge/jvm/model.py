@@ -287,6 +287,23 @@ class JvmModel:
             )
         self._session.reinitialize(seed)
 
+    def save_same_diff(self, path: str | os.PathLike) -> None:
+        """Saves the model as a SameDiff graph, for Java code that wants `SameDiff.load`.
+
+        Its placeholders carry the names of the inputs, its variables those of the weights, and its
+        outputs those of the outputs. It has answered the golden samples as Keras did.
+
+        Args:
+            path: The file, most often with the extension ``.fb``; replaced if it is there.
+
+        Raises:
+            UnsupportedOpError: SameDiff does not compute some operations as Keras does; all of
+                them are listed.
+            InvalidInputError: The file cannot be written.
+        """
+        self._session.check()
+        self._session.save_same_diff(os.path.abspath(path))
+
     def _predict_arrays(
         self, checked: Flat, batch_size: int, steps: int | None, verbose: str | int
     ) -> list[np.ndarray]:

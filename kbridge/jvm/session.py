@@ -152,6 +152,11 @@ class Session:
             self._ask(now, now.jvm.ask, now.door, "reinitialize", seed)
             self._seed = seed
 
+    def save_same_diff(self, path: str) -> None:
+        """Saves the model as a SameDiff graph; see `JvmModel.save_same_diff`."""
+        now = self._loaded()
+        self._ask(now, now.jvm.ask, now.door, "saveSameDiff", path)
+
     def _load(self) -> _Loaded:
         jvm = self._host.start(self._device)
         door = jvm.load(self._path, self._options)

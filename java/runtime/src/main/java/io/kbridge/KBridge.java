@@ -1,7 +1,10 @@
 package io.kbridge;
 
 import io.kbridge.bundle.Bundle;
+import io.kbridge.bundle.BundleSaver;
 import java.nio.file.Path;
+import java.util.Map;
+import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * Loads models from bundles.
@@ -42,5 +45,21 @@ public final class KBridge {
   public static KBridgeModel load(Path bundle, LoadOptions options) {
     Backend.require(options);
     return new KBridgeModel(Bundle.open(bundle, options.verifyDigests()), options);
+  }
+
+  /**
+   * Writes what a network has learnt into the bundle that it was made of, by {@link KBridgeModel#toComputationGraph()} or
+   * {@link KBridgeModel#toMultiLayerNetwork()}. The file is the old one or the whole new one at any time. Golden samples go, since they tell what the
+   * weights of before gave; the optimizer's state stays as it was. In Python, {@code kbridge.import_weights(model, path)} takes it from there.
+   *
+   * @param bundle the bundle
+   * @param network a {@code ComputationGraph} or {@code MultiLayerNetwork} with the bundle's layers, trained, or saved and loaded since
+   * @throws KBridgeException INVALID_INPUT if the network is not one of this bundle, or has weights that are not finite; BUNDLE_NOT_FOUND if the file
+   *     cannot be written; as {@link #load} besides
+   */
+  public static void updateBundle(Path bundle, Object network) {
+    Bundle opened = Bundle.open(bundle, true);
+    Map<String, INDArray> weights = NetworkForms.find().weights(opened, network);
+    BundleSaver.of(opened).save(bundle, weights, null, Map.of(), Map.of(), Map.of());
   }
 }

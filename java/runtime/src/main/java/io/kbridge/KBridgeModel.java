@@ -11,6 +11,7 @@ import io.kbridge.plan.PlanCompiler;
 import io.kbridge.plan.StepInfo;
 import io.kbridge.plan.Threads;
 import io.kbridge.train.initializer.Reinitialization;
+import io.kbridge.samediff.SameDiffBuilder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,6 +26,7 @@ import java.util.TreeSet;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
+import org.nd4j.autodiff.samediff.SameDiff;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -239,7 +241,33 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public SelfTestReport selfTest() {
-    return compute(State::selfTest);
+    return compute(s -> s.selfTest(s::predict));
+  }
+
+  /**
+   * Lets something else answer the golden samples in the bundle, and compares with what native Keras gave: another form of this model, such as
+   * {@link #sameDiff()}, or a network that was made of it.
+   *
+   * @param answerer gets the inputs by name, and gives the outputs by the names of {@link #outputs()}
+   * @return the comparison
+   * @throws KBridgeException BUNDLE_FORMAT if the bundle has no golden samples
+   * @throws IllegalStateException if the model is closed
+   */
+  public SelfTestReport selfTestOf(Function<Map<String, INDArray>, Map<String, INDArray>> answerer) {
+    return compute(s -> s.selfTest(answerer));
+  }
+
+  /**
+   * Says the model as a SameDiff graph, for code that wants that class. Placeholders are the model's inputs, variables its trainable weights, under
+   * their names; outputs carry the names of {@link #outputs()}, with {@code /output} behind where that is an input's or a weight's. Optional inputs
+   * are left out. The graph has been run on the golden samples, where the bundle has them, before it is given.
+   *
+   * @return a graph with arrays of its own, which lives on when the model is closed
+   * @throws KBridgeException UNSUPPORTED_OP, naming every operation that SameDiff does not compute as Keras does; SELF_TEST_FAILED
+   * @throws IllegalStateException if the model is closed
+   */
+  public SameDiff sameDiff() {
+    return compute(State::sameDiff);
   }
 
   /**
@@ -260,6 +288,33 @@ public final class KBridgeModel implements AutoCloseable {
     } finally {
       lock.writeLock().unlock();
     }
+  }
+
+  /**
+   * Makes a {@code ComputationGraph} of the model, if DL4J's own layers can say it: for evaluation, transfer learning and training with
+   * Deeplearning4j. It has answered the golden samples as Keras did. Needs {@code kbridge-dl4j} on the class path.
+   *
+   * @param <T> {@code org.deeplearning4j.nn.graph.ComputationGraph}
+   * @return the network, with arrays of its own
+   * @throws KBridgeException UNSUPPORTED_OP, naming every layer in the way, or without kbridge-dl4j; SELF_TEST_FAILED
+   * @throws IllegalStateException if the model is closed
+   */
+  @SuppressWarnings("unchecked")
+  public <T> T toComputationGraph() {
+    return (T) compute(s -> NetworkForms.find().computationGraph(this, s.bundle, s.arrays));
+  }
+
+  /**
+   * Makes a {@code MultiLayerNetwork} of a model that is a chain of layers; see {@link #toComputationGraph()}.
+   *
+   * @param <T> {@code org.deeplearning4j.nn.multilayer.MultiLayerNetwork}
+   * @return the network, with arrays of its own
+   * @throws KBridgeException UNSUPPORTED_OP, naming every layer in the way, or without kbridge-dl4j; SELF_TEST_FAILED
+   * @throws IllegalStateException if the model is closed
+   */
+  @SuppressWarnings("unchecked")
+  public <T> T toMultiLayerNetwork() {
+    return (T) compute(s -> NetworkForms.find().multiLayerNetwork(this, s.bundle, s.arrays));
   }
 
   /** Gives the model's memory back, once predictions that are running have ended. Closing again does nothing. */
@@ -299,6 +354,7 @@ public final class KBridgeModel implements AutoCloseable {
   /** What an open model holds. */
   private static final class State {
     private final Bundle bundle;
+    private final Map<String, INDArray> arrays;
     private final ModelGraph graph;
     private final PlanCompiler compiler;
     private final PlanCache plans;
@@ -307,6 +363,7 @@ public final class KBridgeModel implements AutoCloseable {
 
     State(Bundle bundle, Map<String, INDArray> arrays, LoadOptions options) {
       this.bundle = bundle;
+      this.arrays = arrays;
       this.graph = bundle.graph();
       int threads = options.threads() > 0 ? options.threads() : Threads.usual();
       this.compiler = new PlanCompiler(graph, arrays, options.registry(), options.newEngine(bundle::forgetPages), threads);
@@ -377,14 +434,24 @@ public final class KBridgeModel implements AutoCloseable {
       }
     }
 
-    SelfTestReport selfTest() {
+    SameDiff sameDiff() {
+      SameDiffBuilder builder = SameDiffBuilder.of(graph, arrays);
+      SameDiff made = builder.graph();
+      // NB: golden samples tell of the file's weights.
+      if (bundle.golden() != null && bundle.has(arrays)) {
+        selfTest(given -> builder.outputs(made, given)).orThrow();
+      }
+      return made;
+    }
+
+    SelfTestReport selfTest(Function<Map<String, INDArray>, Map<String, INDArray>> answerer) {
       Golden golden = bundle.golden();
       if (golden == null) {
         throw new KBridgeException(
             ErrorCode.BUNDLE_FORMAT,
             "Expected golden samples in '" + bundle.file() + "'. Received: a bundle without them. Export the model again, with a sample.");
       }
-      Map<String, INDArray> actual = predict(InputCheck.check(inputs, golden.inputs()));
+      Map<String, INDArray> actual = answerer.apply(InputCheck.check(inputs, golden.inputs()));
       List<SelfTestReport.Output> compared = new ArrayList<>();
       golden.outputs().forEach((name, expected) -> compared.add(compare(name, actual.get(name), expected, golden)));
       return new SelfTestReport(compared, golden.rtol(), golden.atol());

@@ -215,6 +215,16 @@ public final class Bundle {
   }
 
   /**
+   * Tells whether arrays are this file's, so that its golden samples tell of them.
+   *
+   * @param given arrays by name, as {@link #arrays()} gives them
+   * @return false if any is another array
+   */
+  public boolean has(Map<String, INDArray> given) {
+    return arrays.entrySet().stream().allMatch(entry -> given.get(entry.getKey()) == entry.getValue());
+  }
+
+  /**
    * Reads the golden samples.
    *
    * @return the samples, or null if the bundle has none

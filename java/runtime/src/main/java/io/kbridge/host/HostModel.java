@@ -13,10 +13,17 @@ import io.kbridge.LoadOptions;
 import io.kbridge.SelfTestReport;
 import io.kbridge.TensorInfo;
 import io.kbridge.graph.ElementType;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
+import org.nd4j.autodiff.samediff.SameDiff;
 
 /** A loaded model, as other languages see it. Thread-safe; {@link #close} waits for calls that run. */
 public final class HostModel implements AutoCloseable {
@@ -124,6 +131,30 @@ public final class HostModel implements AutoCloseable {
    */
   public void reinitialize(long seed) {
     model.reinitialize(seed);
+  }
+
+  /**
+   * Saves the model as a SameDiff graph, in the form of {@code SameDiff.load}.
+   *
+   * @param path the file; written beside it first, then renamed
+   * @return the path
+   */
+  public String saveSameDiff(String path) {
+    Path target = Paths.get(path).toAbsolutePath();
+    Path part = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
+    SameDiff graph = model.sameDiff();
+    try {
+      try (OutputStream stream = Files.newOutputStream(part)) {
+        graph.save(stream, true);
+      }
+      Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT, "Expected to write a SameDiff graph to '" + path + "'. Received: " + e + ". Give a file that can be written.", e);
+    } finally {
+      part.toFile().delete();
+    }
+    return path;
   }
 
   /** Frees the model's memory; results that were given out stay. May be called again. */

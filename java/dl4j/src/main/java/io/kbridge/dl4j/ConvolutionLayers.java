@@ -1,0 +1,163 @@
+package io.kbridge.dl4j;
+
+import java.util.Map;
+import org.deeplearning4j.nn.conf.CNN2DFormat;
+import org.deeplearning4j.nn.conf.ConvolutionMode;
+import org.deeplearning4j.nn.conf.RNNFormat;
+import org.deeplearning4j.nn.conf.layers.Convolution1DLayer;
+import org.deeplearning4j.nn.conf.layers.Convolution3D;
+import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
+import org.deeplearning4j.nn.conf.layers.Deconvolution2D;
+import org.deeplearning4j.nn.conf.layers.DepthwiseConvolution2D;
+import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
+import org.deeplearning4j.nn.conf.layers.PoolingType;
+import org.deeplearning4j.nn.conf.layers.SeparableConvolution2D;
+import org.deeplearning4j.nn.conf.layers.Subsampling3DLayer;
+import org.deeplearning4j.nn.conf.layers.SubsamplingLayer;
+import org.deeplearning4j.nn.conf.layers.Upsampling2D;
+import org.deeplearning4j.nn.conf.layers.ZeroPaddingLayer;
+import org.deeplearning4j.nn.conf.layers.convolutional.Cropping2D;
+
+/** Convolutions, poolings, padding and cropping of images with channels last. */
+final class ConvolutionLayers {
+  private ConvolutionLayers() {}
+
+  static void register(Map<String, LayerMapping> layers) {
+    layers.put("Conv1D", ConvolutionLayers::conv1d);
+    layers.put("Conv2D", ConvolutionLayers::conv2d);
+    layers.put("Conv3D", ConvolutionLayers::conv3d);
+    layers.put("DepthwiseConv2D", ConvolutionLayers::depthwise);
+    layers.put("SeparableConv2D", ConvolutionLayers::separable);
+    layers.put("Conv2DTranspose", ConvolutionLayers::transposed);
+    layers.put("MaxPooling2D", layer -> pool2d(layer, PoolingType.MAX));
+    layers.put("AveragePooling2D", layer -> pool2d(layer, PoolingType.AVG));
+    layers.put("MaxPooling3D", layer -> pool3d(layer, PoolingType.MAX));
+    layers.put("AveragePooling3D", layer -> pool3d(layer, PoolingType.AVG));
+    for (String rank : new String[] {"1D", "2D", "3D"}) {
+      layers.put("GlobalMaxPooling" + rank, layer -> globalPool(layer, PoolingType.MAX));
+      layers.put("GlobalAveragePooling" + rank, layer -> globalPool(layer, PoolingType.AVG));
+    }
+    layers.put("ZeroPadding2D", layer -> layer.layer(
+        new ZeroPaddingLayer.Builder(edges(layer, "padding")).dataFormat(CNN2DFormat.NHWC).build()));
+    layers.put("Cropping2D", layer -> layer.layer(
+        new Cropping2D.Builder(edges(layer, "cropping")).dataFormat(CNN2DFormat.NHWC).build()));
+    layers.put("UpSampling2D", ConvolutionLayers::upsampling);
+  }
+
+  private static int[] edges(LayerContext layer, String key) {
+    int[] edges = new int[4];
+    for (int i = 0; i < 4; i++) {
+      edges[i] = layer.config(key).get(i / 2).get(i % 2).asInt();
+    }
+    return edges;
+  }
+
+  /** The mode of padding. */
+  private static ConvolutionMode mode(LayerContext layer) {
+    String padding = layer.config("padding").asText("valid");
+    return padding.equals("same") ? ConvolutionMode.Same : padding.equals("causal") ? ConvolutionMode.Causal : ConvolutionMode.Truncate;
+  }
+
+  private static boolean bias(LayerContext layer) {
+    if (layer.config("groups").asInt(1) != 1) {
+      throw new Unsayable("DL4J has no convolutions in groups");
+    }
+    boolean bias = layer.config("use_bias").asBoolean(true);
+    if (bias) {
+      layer.bind("b", "bias", Layout.same());
+    }
+    return bias;
+  }
+
+  private static long filters(LayerContext layer) {
+    return layer.out()[layer.out().length - 1];
+  }
+
+  private static void conv1d(LayerContext layer) {
+    layer.bind("W", "kernel", Layout.permuted(2, 1, 0));
+    Convolution1DLayer.Builder builder = new Convolution1DLayer.Builder();
+    builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]).rnnDataFormat(RNNFormat.NWC);
+    builder.dilation(layer.ints("dilation_rate")[0]).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void conv2d(LayerContext layer) {
+    layer.bind("W", "kernel", Layout.permuted(3, 2, 0, 1));
+    ConvolutionLayer.Builder builder = new ConvolutionLayer.Builder(layer.ints("kernel_size"));
+    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC);
+    builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void conv3d(LayerContext layer) {
+    layer.bind("W", "kernel", Layout.permuted(4, 3, 0, 1, 2));
+    Convolution3D.Builder builder = new Convolution3D.Builder(layer.ints("kernel_size"));
+    builder.stride(layer.ints("strides")).dataFormat(Convolution3D.DataFormat.NDHWC);
+    builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 4, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void depthwise(LayerContext layer) {
+    layer.bind("W", "kernel", Layout.same());
+    DepthwiseConvolution2D.Builder builder = new DepthwiseConvolution2D.Builder(layer.ints("kernel_size"));
+    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC).depthMultiplier(layer.config("depth_multiplier").asInt(1));
+    builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 0, 1, 2, 3).activation(layer.activation()).build());
+  }
+
+  private static void separable(LayerContext layer) {
+    layer.bind("W", "depthwise_kernel", Layout.permuted(3, 2, 0, 1));
+    layer.bind("pW", "pointwise_kernel", Layout.permuted(3, 2, 0, 1));
+    layer.requireSame("depthwise_kernel", "pointwise_kernel");
+    SeparableConvolution2D.Builder builder = new SeparableConvolution2D.Builder(layer.ints("kernel_size"));
+    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC).depthMultiplier(layer.config("depth_multiplier").asInt(1));
+    builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(
+        layer.convolution(builder, layer.channels(), filters(layer), "depthwise_kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void transposed(LayerContext layer) {
+    int[] kernel = layer.ints("kernel_size");
+    int[] strides = layer.ints("strides");
+    if (layer.config().hasNonNull("output_padding") || kernel[0] < strides[0] || kernel[1] < strides[1]) {
+      throw new Unsayable("DL4J gives it another size");
+    }
+    layer.bind("W", "kernel", Layout.permuted(3, 2, 0, 1));
+    Deconvolution2D.Builder builder = new Deconvolution2D.Builder(kernel);
+    builder.stride(strides).dataFormat(CNN2DFormat.NHWC);
+    builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
+    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void pool2d(LayerContext layer, PoolingType type) {
+    int[] strides = layer.config().hasNonNull("strides") ? layer.ints("strides") : layer.ints("pool_size");
+    layer.layer(
+        new SubsamplingLayer.Builder(type, layer.ints("pool_size"), strides, new int[2])
+            .convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC).avgPoolIncludePadInDivisor(false).build());
+  }
+
+  private static void pool3d(LayerContext layer, PoolingType type) {
+    int[] strides = layer.config().hasNonNull("strides") ? layer.ints("strides") : layer.ints("pool_size");
+    Subsampling3DLayer.Builder builder = new Subsampling3DLayer.Builder(type, layer.ints("pool_size"), strides, new int[3]);
+    builder.convolutionMode(mode(layer));
+    layer.layer(builder.dataFormat(Convolution3D.DataFormat.NDHWC).build());
+  }
+
+  private static void globalPool(LayerContext layer, PoolingType type) {
+    if (layer.config("keepdims").asBoolean(false)) {
+      throw new Unsayable("DL4J's global pooling drops the axes it pools");
+    }
+    int[] axes = new int[layer.in(0).length - 2];
+    for (int i = 0; i < axes.length; i++) {
+      axes[i] = i + 1;
+    }
+    layer.layer(new GlobalPoolingLayer.Builder(type).poolingDimensions(axes).build());
+  }
+
+  private static void upsampling(LayerContext layer) {
+    if (!layer.config("interpolation").asText("nearest").equals("nearest")) {
+      throw new Unsayable("DL4J repeats pixels only");
+    }
+    layer.layer(new Upsampling2D.Builder().size(layer.ints("size")).dataFormat(CNN2DFormat.NHWC).build());
+  }
+}

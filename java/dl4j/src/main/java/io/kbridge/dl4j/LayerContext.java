@@ -1,0 +1,333 @@
+package io.kbridge.dl4j;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.graph.ValueInfo;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.deeplearning4j.nn.api.layers.LayerConstraint;
+import org.deeplearning4j.nn.conf.InputPreProcessor;
+import org.deeplearning4j.nn.conf.constraint.MaxNormConstraint;
+import org.deeplearning4j.nn.conf.constraint.MinMaxNormConstraint;
+import org.deeplearning4j.nn.conf.constraint.NonNegativeConstraint;
+import org.deeplearning4j.nn.conf.constraint.UnitNormConstraint;
+import org.deeplearning4j.nn.conf.graph.GraphVertex;
+import org.deeplearning4j.nn.conf.layers.BaseLayer;
+import org.deeplearning4j.nn.conf.layers.BatchNormalization;
+import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
+import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
+import org.deeplearning4j.nn.conf.layers.Layer;
+import org.deeplearning4j.nn.conf.layers.LossLayer;
+import org.deeplearning4j.nn.conf.layers.misc.FrozenLayer;
+import org.nd4j.linalg.activations.IActivation;
+import org.nd4j.linalg.activations.impl.ActivationIdentity;
+import org.nd4j.linalg.learning.config.NoOp;
+import org.nd4j.linalg.learning.regularization.L1Regularization;
+import org.nd4j.linalg.learning.regularization.L2Regularization;
+import org.nd4j.linalg.learning.regularization.Regularization;
+import org.nd4j.linalg.lossfunctions.ILossFunction;
+
+/** One call of a Keras layer while it is said in DL4J. */
+final class LayerContext {
+  private final NetworkPlan plan;
+  private final KerasNode node;
+  private final int output;
+  private final long readers;
+  private final JsonNode loss;
+  private boolean hasWeights;
+  private boolean lossDone;
+
+  LayerContext(NetworkPlan plan, KerasNode node, int output, long readers) {
+    this.plan = plan;
+    this.node = node;
+    this.output = output;
+    this.readers = readers;
+    this.loss = output < 0 || !plan.training().compiled() ? null : Losses.of(plan.training(), output);
+  }
+
+  JsonNode config() {
+    return node.config();
+  }
+
+  JsonNode config(String key) {
+    return node.config().path(key);
+  }
+
+  /** The shape of what the layer reads; {@link ValueInfo#ANY} where a size is open. */
+  long[] in(int i) {
+    return plan.shapeOf(node.inputs().get(i));
+  }
+
+  int inputs() {
+    return node.inputs().size();
+  }
+
+  long[] out() {
+    return plan.shapeOf(node.name());
+  }
+
+  /** The last size of the input. */
+  long channels() {
+    long size = in(0)[in(0).length - 1];
+    if (size == ValueInfo.ANY) {
+      throw new Unsayable("the number of its features is open");
+    }
+    return size;
+  }
+
+  /** Checks what holds for every layer. */
+  void check() {
+    String dtype = config("dtype").isTextual() ? config("dtype").asText() : config("dtype").path("config").path("name").asText("float32");
+    if (!dtype.equals("float32")) {
+      throw new Unsayable("it computes in " + dtype + ", and DL4J's network in float32");
+    }
+    if (config().hasNonNull("activity_regularizer")) {
+      throw new Unsayable("DL4J has no activity regularizers");
+    }
+    if (config("data_format").asText("channels_last").equals("channels_first")) {
+      throw new Unsayable("its data format is channels_first");
+    }
+    if (node.inputs().stream().anyMatch(input -> plan.shapeOf(input).length == 0) || out().length == 0) {
+      throw new Unsayable("what it is given is not said by the layer before it");
+    }
+  }
+
+  /** Whether the layer is the last one of an output that is trained, so that it can be DL4J's output layer. */
+  boolean isHead() {
+    return loss != null && readers == 0;
+  }
+
+  /** The loss for an output layer with an activation. */
+  ILossFunction loss(String activation) {
+    lossDone = true;
+    return Losses.function(loss, activation, Losses.weight(plan.training(), output), out()[out().length - 1]);
+  }
+
+  /** Adds a layer. */
+  void layer(Layer layer) {
+    Layer last = layer;
+    if (hasWeights && !config("trainable").asBoolean(true)) {
+      if (isHead()) {
+        throw new Unsayable("an output layer cannot be frozen in DL4J");
+      }
+      layer.setLayerName(node.name());
+      last = new FrozenLayer(layer);
+    }
+    last.setLayerName(node.name());
+    add(last, null, null);
+  }
+
+  /** Adds a vertex that is no layer. */
+  void vertex(GraphVertex vertex) {
+    add(null, vertex, null);
+  }
+
+  /** Adds what only sees its input in another shape. */
+  void preprocessor(InputPreProcessor preprocessor) {
+    add(null, null, preprocessor);
+  }
+
+  /** Says that the layer gives what it gets. */
+  void skip() {
+    plan.skip(node);
+  }
+
+  private void add(Layer layer, GraphVertex vertex, InputPreProcessor preprocessor) {
+    List<String> inputs = new ArrayList<>();
+    node.inputs().forEach(input -> inputs.add(plan.vertex(input)));
+    plan.add(node, new NetworkPlan.Vertex(node.name(), layer, vertex, preprocessor, inputs));
+  }
+
+  /** Adds what an output that is trained still lacks: a layer with its loss. */
+  void finish() {
+    if (loss == null || lossDone) {
+      return;
+    }
+    if (out().length != 2) {
+      throw new Unsayable("its output has " + out().length + " axes, and DL4J takes the mean of losses over the batch alone");
+    }
+    ILossFunction function = loss(activationName(config("activation")));
+    LossLayer head = new LossLayer.Builder(function).activation(new ActivationIdentity()).build();
+    String name = node.name() + "/loss";
+    head.setLayerName(name);
+    plan.add(node, new NetworkPlan.Vertex(name, head, null, null, List.of(plan.vertex(node.name()))));
+  }
+
+  /** How the activation that the layer ends with is called, for losses that need one. */
+  String activationName(JsonNode activation) {
+    return Activations.isSoftmax(activation) || node.className().equals("Softmax") ? "softmax" : activation.asText();
+  }
+
+  /** The layer's activation, of which softmax is over the last axis in Keras and over the second in DL4J. */
+  IActivation activation() {
+    if (Activations.isSoftmax(config("activation")) && out().length > 2) {
+      throw new Unsayable("DL4J's softmax is not over the last of " + out().length + " axes");
+    }
+    return Activations.of(config("activation"));
+  }
+
+  /** Binds a parameter to a weight of the layer. */
+  void bind(String parameter, String variable, Layout layout) {
+    bind(parameter, "", variable, layout);
+  }
+
+  /** Binds a parameter to a weight of a layer inside of this one. */
+  void bind(String parameter, String inner, String variable, Layout layout) {
+    if (node.call() > 0) {
+      throw new Unsayable("it is shared: DL4J has no layers that are called more than once");
+    }
+    String name = plan.weightName(node.path() + (inner.isEmpty() ? "" : "/" + inner), variable);
+    hasWeights = true;
+    plan.bind(new Binding(node.name(), parameter, name, layout));
+  }
+
+  boolean has(String inner, String variable) {
+    return plan.weightName(node.path() + (inner.isEmpty() ? "" : "/" + inner), variable) != null;
+  }
+
+  /** What the bundle says of a weight: initializer, regularizer, constraint, shape; missing if there is no such weight. */
+  JsonNode weight(String variable) {
+    String name = plan.weightName(node.path(), variable);
+    return name == null ? config().path("no such weight") : plan.weight(name).json();
+  }
+
+  /** Sets what all layers with weights have: updater, regularisation, constraints, distributions, clipping. */
+  <T extends BaseLayer.Builder<T>> T trained(T builder, String kernel, String bias, int... axes) {
+    JsonNode w = weight(kernel);
+    JsonNode b = weight(bias);
+    List<Regularization> ofWeights = regularization(w.path("regularizer"));
+    List<Regularization> ofBias = regularization(b.path("regularizer"));
+    if (!(ofWeights.isEmpty() && ofBias.isEmpty()) && plan.training().clipping() != null) {
+      throw new Unsayable("DL4J clips gradients before it adds those of regularizers, Keras after");
+    }
+    ofWeights.addAll(plan.training().decays());
+    ofBias.addAll(plan.training().decays());
+    builder.regularization(ofWeights);
+    builder.regularizationBias(ofBias);
+    builder.updater(plan.updater().clone());
+    if (b.isMissingNode()) {
+      // NB: some layers of DL4J have a bias always; it is 0 then, and stays 0.
+      builder.biasUpdater(new NoOp());
+    }
+    builder.weightInit(Initializers.of(w.path("initializer"), sizes(w)));
+    if (!b.isMissingNode() && b.path("initializer").path("class_name").asText().equals("Constant")) {
+      builder.biasInit(b.path("initializer").path("config").path("value").asDouble());
+    } else if (!b.isMissingNode() && b.path("initializer").path("class_name").asText().equals("Ones")) {
+      builder.biasInit(1);
+    }
+    if (plan.training().clipping() != null) {
+      builder.gradientNormalization(plan.training().clipping());
+      builder.gradientNormalizationThreshold(plan.training().clippingThreshold());
+    }
+    LayerConstraint ofKernel = constraint(w.path("constraint"), axes);
+    if (ofKernel != null) {
+      builder.constrainWeights(ofKernel);
+    }
+    LayerConstraint ofB = constraint(b.path("constraint"), 1);
+    if (ofB != null) {
+      builder.constrainBias(ofB);
+    }
+    return builder;
+  }
+
+  /** The same for layers between features and features. */
+  <T extends FeedForwardLayer.Builder<T>> T features(T builder, long in, long out, String kernel, String bias, int... axes) {
+    builder.nIn(in);
+    builder.nOut(out);
+    return trained(builder, kernel, bias, axes);
+  }
+
+  /** The same for convolutions. */
+  <T extends ConvolutionLayer.BaseConvBuilder<T>> T convolution(
+      ConvolutionLayer.BaseConvBuilder<T> builder, long in, long out, String kernel, int... axes) {
+    @SuppressWarnings("unchecked")
+    T typed = (T) builder;
+    return features(typed, in, out, kernel, "bias", axes);
+  }
+
+  /** Sets what batch normalisation has of this: the updater, and clipping. */
+  void batchNormTraining(BatchNormalization.Builder builder) {
+    requireNotTrained(!plan.training().decays().isEmpty(), "DL4J has no weight decay of scale and offset");
+    builder.updater(plan.updater().clone());
+    if (plan.training().clipping() != null) {
+      throw new Unsayable("DL4J would clip the moving statistics like gradients");
+    }
+  }
+
+  /** Requires two weights to be regularised and constrained alike, since DL4J has one rule for both. */
+  void requireSame(String first, String second) {
+    JsonNode a = weight(first);
+    JsonNode b = weight(second);
+    boolean regularized = !a.path("regularizer").equals(b.path("regularizer"));
+    boolean constrained = a.hasNonNull("constraint") || b.hasNonNull("constraint");
+    requireNotTrained(regularized, "DL4J has one regularizer for both of its kernels");
+    requireNotTrained(constrained, "DL4J has one constraint for both of its kernels");
+  }
+
+  static long[] sizes(JsonNode weight) {
+    long[] shape = new long[weight.path("shape").size()];
+    Arrays.setAll(shape, i -> weight.path("shape").get(i).asLong());
+    return shape;
+  }
+
+  /** DL4J's L2 is half of the coefficient times the square, Keras's the coefficient times the square. */
+  static List<Regularization> regularization(JsonNode regularizer) {
+    List<Regularization> all = new ArrayList<>();
+    if (regularizer.isNull() || regularizer.isMissingNode()) {
+      return all;
+    }
+    JsonNode config = regularizer.path("config");
+    String name = regularizer.path("class_name").asText();
+    if (!name.equals("L1") && !name.equals("L2") && !name.equals("L1L2")) {
+      throw new Unsayable("DL4J has no regularizer '" + name + "'");
+    }
+    if (config.path("l1").asDouble(0) != 0) {
+      all.add(new L1Regularization(config.path("l1").asDouble()));
+    }
+    if (config.path("l2").asDouble(0) != 0) {
+      all.add(new L2Regularization(2 * config.path("l2").asDouble()));
+    }
+    return all;
+  }
+
+  /** A constraint, its axes those of the parameter; {@code axes[i]} is where the weight's axis i is. */
+  private static LayerConstraint constraint(JsonNode constraint, int... axes) {
+    if (constraint.isNull() || constraint.isMissingNode()) {
+      return null;
+    }
+    JsonNode config = constraint.path("config");
+    JsonNode axis = config.path("axis");
+    int[] over = new int[axis.isArray() ? axis.size() : 1];
+    for (int i = 0; i < over.length; i++) {
+      int given = (axis.isArray() ? axis.get(i) : axis).asInt();
+      over[i] = axes[given < 0 ? given + axes.length : given];
+    }
+    Arrays.sort(over);
+    switch (constraint.path("class_name").asText()) {
+      case "MaxNorm":
+        return new MaxNormConstraint(config.path("max_value").asDouble(), over);
+      case "MinMaxNorm":
+        return new MinMaxNormConstraint(
+            config.path("min_value").asDouble(), config.path("max_value").asDouble(), config.path("rate").asDouble(1), over);
+      case "UnitNorm":
+        return new UnitNormConstraint(over);
+      case "NonNeg":
+        return new NonNegativeConstraint();
+      default:
+        throw new Unsayable("DL4J has no constraint '" + constraint.path("class_name").asText() + "'");
+    }
+  }
+
+  /** Throws if the layer is to be trained, and DL4J trains it differently. */
+  void requireNotTrained(boolean differs, String reason) {
+    if (differs && plan.training().compiled()) {
+      throw new Unsayable(reason);
+    }
+  }
+
+  int[] ints(String key) {
+    int[] values = new int[config(key).size()];
+    Arrays.setAll(values, i -> config(key).get(i).asInt());
+    return values;
+  }
+}
