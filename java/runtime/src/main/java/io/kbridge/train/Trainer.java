@@ -24,6 +24,8 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.dataset.api.iterator.DataSetIterator;
+import org.nd4j.linalg.dataset.api.iterator.MultiDataSetIterator;
 
 /**
  * Trains a model that was exported compiled, with Keras's numbers: its loss, regularizers, metrics, constraints and optimizer, from the state
@@ -151,6 +153,51 @@ public final class Trainer implements AutoCloseable {
           Updates.write(evaluation.step().updates(), values, variables);
           return null;
         });
+  }
+
+  /**
+   * Trains on all batches of an iterator, some times over. Features and labels are taken in the order of the model's inputs and outputs, in
+   * Keras's layout (channels last, unless the model says otherwise); masks of labels are sample weights.
+   *
+   * @param data the batches; it is reset before each epoch
+   * @param epochs how many times
+   * @param listeners are told how it goes on
+   * @return loss and metrics of the last epoch
+   */
+  public Map<String, Double> fit(MultiDataSetIterator data, int epochs, TrainingListener... listeners) {
+    return new Fitting(this).fit(Fitting.of(data), epochs, List.of(listeners));
+  }
+
+  /**
+   * Trains a model with one input and one output; otherwise as {@link #fit(MultiDataSetIterator, int, TrainingListener...)}.
+   *
+   * @param data the batches; it is reset before each epoch
+   * @param epochs how many times
+   * @param listeners are told how it goes on
+   * @return loss and metrics of the last epoch
+   */
+  public Map<String, Double> fit(DataSetIterator data, int epochs, TrainingListener... listeners) {
+    return new Fitting(this).fit(Fitting.of(data), epochs, List.of(listeners));
+  }
+
+  /**
+   * Evaluates all batches of an iterator.
+   *
+   * @param data the batches; it is reset before
+   * @return loss and metrics
+   */
+  public Map<String, Double> evaluate(MultiDataSetIterator data) {
+    return new Fitting(this).evaluate(Fitting.of(data));
+  }
+
+  /**
+   * Evaluates all batches of an iterator, for a model with one input and one output.
+   *
+   * @param data the batches; it is reset before
+   * @return loss and metrics
+   */
+  public Map<String, Double> evaluate(DataSetIterator data) {
+    return new Fitting(this).evaluate(Fitting.of(data));
   }
 
   /**

@@ -25,6 +25,9 @@ public final class Backward {
   private final Map<String, Sym> values;
   private final Map<String, Sym> gradients = new HashMap<>();
   private Set<String> active = Set.of();
+  // NB: how gradients came that are sums of rows, and which have something else in them.
+  private final Map<String, List<Sym[]>> rows = new HashMap<>();
+  private final Set<String> dense = new HashSet<>();
 
   /**
    * Starts on a graph.
@@ -65,6 +68,28 @@ public final class Backward {
   }
 
   /**
+   * Tells which of the gradients are sums of rows alone, each for one row of a target: those of targets that are only read by index.
+   * TensorFlow does not add these up before an optimizer sees them.
+   *
+   * @return by name of the target: numbers of rows, and as many rows
+   */
+  public Map<String, Sym[]> rows() {
+    Map<String, Sym[]> all = new LinkedHashMap<>();
+    rows.forEach(
+        (name, parts) -> {
+          List<Sym> numbers = new ArrayList<>();
+          List<Sym> contents = new ArrayList<>();
+          for (Sym[] part : parts) {
+            numbers.add(emitter.cast(emitter.reshape(part[0], part[0].length()), ElementType.INT64));
+            contents.add(part[1]);
+          }
+          boolean one = parts.size() == 1;
+          all.put(name, new Sym[] {one ? numbers.get(0) : emitter.concatenate(numbers, 0), one ? contents.get(0) : emitter.concatenate(contents, 0)});
+        });
+    return all;
+  }
+
+  /**
    * Sends gradients back through the last nodes of the graph.
    *
    * @param from where those nodes begin
@@ -80,6 +105,8 @@ public final class Backward {
     inside.active = new HashSet<>(targets.keySet());
     inside.run(nodes, seeds.keySet());
     inside.gradients.keySet().retainAll(targets.keySet());
+    rows.putAll(inside.rows);
+    rows.keySet().removeAll(inside.dense);
     return inside.gradients;
   }
 
@@ -176,7 +203,13 @@ public final class Backward {
     return active.contains(name);
   }
 
+  void addRows(String name, Sym numbers, Sym content, Sym sum) {
+    rows.computeIfAbsent(name, key -> new ArrayList<>()).add(new Sym[] {numbers, content});
+    gradients.merge(name, sum, emitter::add);
+  }
+
   void addTo(String name, Sym gradient) {
+    dense.add(name);
     gradients.merge(name, gradient, emitter::add);
   }
 

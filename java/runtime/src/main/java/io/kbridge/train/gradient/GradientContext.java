@@ -145,6 +145,20 @@ public final class GradientContext {
   }
 
   /**
+   * Gives a gradient to an input that the op reads rows of.
+   *
+   * @param i the input, of any rank; its rows are along the first axis
+   * @param numbers which rows
+   * @param content their gradients, a matrix
+   * @param sum the gradient of the whole input
+   */
+  void giveRows(int i, Sym numbers, Sym content, Sym sum) {
+    if (wants(i)) {
+      backward.addRows(node.inputs().get(i), numbers, content, sum);
+    }
+  }
+
+  /**
    * Gives a gradient to an input that the op broadcasts.
    *
    * @param i the input

@@ -111,10 +111,16 @@ public final class IndexingRules implements GradientRules {
             .toArray();
     Sym front = e.transpose(c.gradient(0), order);
     long row = indices.length() == 0 ? 0 : front.length() / indices.length();
-    Sym sums = Positions.addUp(e, e.reshape(front, indices.length(), row), indices, n);
+    Sym rows = e.reshape(front, indices.length(), row);
+    Sym sums = Positions.addUp(e, rows, indices, n);
     long[] shape = LongStream.concat(LongStream.of(n), IntStream.range(0, x.rank()).filter(i -> i != axis).mapToLong(x::size)).toArray();
     int[] back = IntStream.range(0, x.rank()).map(i -> i == axis ? 0 : i < axis ? i + 1 : i).toArray();
-    c.give(0, e.transpose(e.reshape(sums, shape), back));
+    Sym sum = e.transpose(e.reshape(sums, shape), back);
+    if (axis == 0 && x.isFloat()) {
+      c.giveRows(0, indices, rows, sum);
+    } else {
+      c.give(0, sum);
+    }
   }
 
   /** Reads the gradient where values were written. */
