@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from kbridge.importer import import_model as import_model
     from kbridge.jvm.model import JvmModel as JvmModel
     from kbridge.jvm.model import load as load
+    from kbridge.jvm.process import JvmProcess as JvmProcess
     from kbridge.parity.check import check as check
 
 # Public name -> the module that has it. Errors are found by name in `kbridge.errors`.
 _HOMES = {
     "JvmModel": "kbridge.jvm.model",
+    "JvmProcess": "kbridge.jvm.process",
     "check": "kbridge.parity.check",
     "emit_node": "kbridge.export.tracing",
     "import_model": "kbridge.importer",

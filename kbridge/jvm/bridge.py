@@ -35,8 +35,8 @@ class Host(ABC):
         """Raises JvmStateError where this process may not use the JVM: forked, or closed."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Ends a JVM that is only there for one model; called when that is closed."""
+    def leave(self) -> None:
+        """Says that a model was closed, so that a JVM that is only there for it can end."""
 
 
 class Jvm(ABC):

@@ -88,6 +88,11 @@ def configure(
         return _state.options
 
 
+def options() -> JvmOptions:
+    """Returns the options that were set with `configure`."""
+    return _state.options
+
+
 def is_started() -> bool:
     """Tells whether kbridge's JVM runs in this process."""
     return _state.info is not None and not _state.forked

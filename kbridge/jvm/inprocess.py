@@ -25,7 +25,7 @@ class InProcess(Host):
         """Raises JvmStateError in a process forked from the one that started the JVM."""
         host.check_process()
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Does nothing: the JVM of this process is everybody's."""
 
 

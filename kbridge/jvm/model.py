@@ -382,9 +382,9 @@ def _host(chosen: str | Host) -> Host:
     _one_of("host", chosen, _HOSTS)
     # NB: imported when chosen, so that neither host needs the other's Python package.
     if chosen == "process":
-        from kbridge.jvm.process import JvmProcess
+        from kbridge.jvm.process import OwnProcess
 
-        return JvmProcess(shared=False)
+        return OwnProcess()
     from kbridge.jvm.inprocess import InProcess
 
     return InProcess()

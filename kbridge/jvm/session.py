@@ -70,7 +70,11 @@ class Session:
         self._closed = False
         # NB: kept, because a JVM that has died and is started anew has to have the same weights.
         self._seed: int | None = None
-        self._now = self._load()
+        try:
+            self._now = self._load()
+        except BaseException:
+            host.leave()
+            raise
 
     @property
     def closed(self) -> bool:
@@ -96,11 +100,13 @@ class Session:
             now.calls = {}
         try:
             if not now.lost:
+                self._host.check()
                 now.jvm.ask(now.door, "close")
-        except errors.JvmProcessError:
-            now.lost = True  # NB: the memory is given back all the same: it was the process's
+        except errors.JvmStateError:
+            # NB: the JVM has ended, and the memory with it; or it is that of a parent process.
+            now.lost = True
         finally:
-            self._host.close()
+            self._host.leave()
 
     def run(self, given: Flat, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """Runs one batch.

@@ -1,4 +1,4 @@
-"""One side of an isolated check; started by `kbridge.parity.isolated`."""
+"""The native side of an isolated check; started by `kbridge.parity.isolated`."""
 
 import sys
 from pathlib import Path
@@ -6,4 +6,4 @@ from pathlib import Path
 from kbridge.parity.isolated import main
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

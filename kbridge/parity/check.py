@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -118,7 +119,7 @@ def _compare(
         say(f"running the JVM{which}")
         outputs = clock.time("jvm", jvm.outputs, batch)
         say(f"comparing layers{which}")
-        values = lambda group, names, batch=batch: jvm.values(batch, names)  # noqa: E731
+        values = functools.partial(jvm.values, batch)
         compared = compare_batch(case.spec, recording, outputs, values, tolerance)
         if not compared.ok:
             say(f"asking native Keras how far rounding moves it{which}")

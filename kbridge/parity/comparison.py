@@ -21,8 +21,8 @@ from kbridge.parity.recording import Recording
 # Layer outputs asked of the JVM at once: bounds what both sides hold beside the native recording.
 _GROUP_BYTES = 256 << 20
 
-Values = Callable[[int, list[str]], Mapping[str, np.ndarray]]
-"""Gives the JVM's values of one group, by the group's index and names."""
+Values = Callable[[list[str]], Mapping[str, np.ndarray]]
+"""Gives the JVM's values of one group, by their names."""
 
 
 @dataclass
@@ -113,7 +113,7 @@ def compare_batch(
     result.outputs = _compare_outputs(spec, recording, outputs, tolerance)
     groups = layer_groups(spec, recording)
     for index, names in enumerate(group_names(spec, groups)):
-        tested = values(index, names)
+        tested = values(names)
         result.layers.extend(_compare_layer(e, recording, tested, tolerance) for e in groups[index])
         if index == len(groups) - 1:
             result.logits = _compare_logits(spec, recording, tested, tolerance)

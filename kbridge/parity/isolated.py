@@ -1,10 +1,11 @@
-"""A check whose two sides run in separate processes and meet in files.
+"""A check whose two sides run in separate processes.
 
-Each side has all of the memory to itself, their native libraries cannot get in each other's way,
-and a crash of one of them is told as one. Of a live model, the native side stays in the calling
+Their native libraries cannot get in each other's way, and a crash of one of them is told as one.
+The JVM has a process of its own (`kbridge.jvm.process`). Native Keras runs before it in another,
+which has ended by then and leaves what it found in files; of a live model, it stays in the calling
 process.
 
-The folder that both sides share holds, besides the bundle::
+The folder in which native Keras leaves it holds, besides the bundle::
 
     x.npz                 the user's inputs, if there are any
     native.json           what the native side is to do
@@ -12,14 +13,12 @@ The folder that both sides share holds, besides the bundle::
     inputs-B.npz          the inputs of batch B
     native-B.npz          the recording of batch B
     moved-B.npz           the same with weights and inputs changed by what rounding would change
-    jvm.json              what the JVM side is to do: the names of the values, by batch and group
-    outputs-B.npz         the JVM's outputs of batch B
-    values-B-G.npz        the JVM's values of group G of batch B
-    error-SIDE.json       why a side gave up
+    error.json            why it gave up
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -31,8 +30,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import kbridge
 from kbridge import errors
 from kbridge.bundle import read_bundle
@@ -40,7 +37,7 @@ from kbridge.jvm.structures import Structure, pack
 from kbridge.parity.case import Case, Flat
 from kbridge.parity.check import Progress, make_report
 from kbridge.parity.compare import Tolerance
-from kbridge.parity.comparison import ModelComparison, compare_batch, group_names, layer_groups
+from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.recording import Recording, load_arrays, save_arrays
 from kbridge.parity.report import ParityReport
 from kbridge.parity.rounding import excuse_rounding
@@ -75,35 +72,32 @@ def check_isolated(
         _native(folder, model_or_path, request)
         seconds["native"] = time.perf_counter() - started
         case = _read_case(folder)
-        _request_values(folder, case, engine)
         started = time.perf_counter()
-        say("running the JVM")
-        _run_side("jvm", folder)
+        say("running the JVM and comparing layers")
+        with JvmSide(case, engine, host="process") as jvm:
+            compared = _compare(folder, case, jvm, tolerance)
         seconds["jvm"] = time.perf_counter() - started
-        say("comparing layers")
-        comparison = _compare(folder, case, tolerance)
-        if not comparison.ok:
+        if not all(batch.ok for batch in compared):
             say("asking native Keras how far rounding moves it")
             _native(folder, model_or_path, {**request, "bundle": str(case.bundle), "moved": True})
-            comparison = _compare(folder, case, tolerance, moved=True)
+            _excuse(folder, case, compared)
+        comparison = ModelComparison()
+        for batch in compared:
+            comparison.merge(batch)
         return make_report(case, comparison, engine, tolerance, seconds)
 
 
-def main(side: str, folder: Path) -> None:
-    """Runs one side; what ``python -m kbridge.parity`` does.
+def main(folder: Path) -> None:
+    """Runs native Keras; what ``python -m kbridge.parity`` does.
 
     Args:
-        side: ``"native"`` or ``"jvm"``.
-        folder: The shared folder.
+        folder: Where its orders are and where it leaves what it found.
     """
     try:
-        if side == "native":
-            request = json.loads((folder / "native.json").read_text(encoding="utf-8"))
-            _run_native(folder, request["source"], request)
-        else:
-            _run_jvm(folder)
+        request = json.loads((folder / "native.json").read_text(encoding="utf-8"))
+        _run_native(folder, request["source"], request)
     except errors.KBridgeError as e:
-        _write(folder / f"error-{side}.json", _error_dict(e))
+        _write(folder / "error.json", _error_dict(e))
         raise SystemExit(1) from e
 
 
@@ -112,7 +106,7 @@ def _native(folder: Path, model_or_path: Any, request: dict[str, Any]) -> None:
     if isinstance(model_or_path, (str, os.PathLike)):
         request["source"] = os.path.abspath(model_or_path)
         _write(folder / "native.json", request)
-        _run_side("native", folder)
+        _run_process(folder)
     else:
         _run_native(folder, model_or_path, request)
 
@@ -148,50 +142,32 @@ def _read_case(folder: Path) -> Case:
     return Case(Path(told["bundle"]), spec, provenance, batches, told["samples"], told["generated"])
 
 
-def _request_values(folder: Path, case: Case, engine: str) -> None:
-    names = []
-    for path in _numbered(folder, "native", len(case.batches)):
-        names.append(group_names(case.spec, layer_groups(case.spec, Recording.load(path))))
-    _write(folder / "jvm.json", {"engine": engine, "names": names})
-
-
-def _run_jvm(folder: Path) -> None:
-    case = _read_case(folder)
-    request = json.loads((folder / "jvm.json").read_text(encoding="utf-8"))
-    with JvmSide(case, request["engine"]) as jvm:
-        for number, batch in enumerate(case.batches):
-            outputs = dict(enumerate(jvm.outputs(batch)))
-            save_arrays(folder / f"outputs-{number}.npz", {str(i): a for i, a in outputs.items()})
-            for group, names in enumerate(request["names"][number]):
-                path = folder / f"values-{number}-{group}.npz"
-                save_arrays(path, jvm.values(batch, names))
-
-
-def _compare(
-    folder: Path, case: Case, tolerance: Tolerance, moved: bool = False
-) -> ModelComparison:
-    comparison = ModelComparison()
-    for number, path in enumerate(_numbered(folder, "native", len(case.batches))):
-        outputs = list(load_arrays(folder / f"outputs-{number}.npz")[0].values())
-
-        def values(group: int, names: list[str], number: int = number) -> dict[str, np.ndarray]:
-            return load_arrays(folder / f"values-{number}-{group}.npz")[0]
-
+def _compare(folder: Path, case: Case, jvm: JvmSide, tolerance: Tolerance) -> list[ModelComparison]:
+    compared = []
+    for batch, path in zip(
+        case.batches, _numbered(folder, "native", len(case.batches)), strict=True
+    ):
         recording = Recording.load(path)
-        compared = compare_batch(case.spec, recording, outputs, values, tolerance)
-        if moved:
-            other = Recording.load(folder / f"moved-{number}.npz")
-            excuse_rounding(compared, case.spec, recording, other)
-        comparison.merge(compared)
-    return comparison
+        values = functools.partial(jvm.values, batch)
+        outputs = jvm.outputs(batch)
+        compared.append(compare_batch(case.spec, recording, outputs, values, tolerance))
+    return compared
 
 
-def _run_side(side: str, folder: Path) -> None:
-    """Runs one side in a new Python process and raises what it raised."""
+def _excuse(folder: Path, case: Case, compared: list[ModelComparison]) -> None:
+    """Excuses what native Keras's own rounding moves as far."""
+    for number, batch in enumerate(compared):
+        recording = Recording.load(folder / f"native-{number}.npz")
+        moved = Recording.load(folder / f"moved-{number}.npz")
+        excuse_rounding(batch, case.spec, recording, moved)
+
+
+def _run_process(folder: Path) -> None:
+    """Runs native Keras in a new Python process and raises what it raised."""
     root = str(Path(kbridge.__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "kbridge.parity", side, str(folder)],
+        [sys.executable, "-m", "kbridge.parity", str(folder)],
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -200,15 +176,14 @@ def _run_side(side: str, folder: Path) -> None:
         errors="replace",
         check=False,
     )
-    told = folder / f"error-{side}.json"
+    told = folder / "error.json"
     if told.is_file():
         raise _error_of(json.loads(told.read_text(encoding="utf-8")))
     if done.returncode:
-        raise errors.KBridgeError(_obituary(side, done.returncode, done.stdout))
+        raise errors.KBridgeError(_obituary(done.returncode, done.stdout))
 
 
-def _obituary(side: str, status: int, output: str) -> str:
-    who = {"native": "native Keras", "jvm": "the JVM"}[side]
+def _obituary(status: int, output: str) -> str:
     how = f"ended with exit status {status}"
     if status < 0:
         how = f"was ended by the signal {signal.Signals(-status).name}"
@@ -216,7 +191,7 @@ def _obituary(side: str, status: int, output: str) -> str:
             how += ", most often because memory ran out (a smaller batch_size needs less)"
     tail = "\n  ".join(output.strip().splitlines()[-_TAIL_LINES:]) or "nothing"
     return (
-        f"Expected the process that runs {who} to finish. Received: it {how}. "
+        f"Expected the process that runs native Keras to finish. Received: it {how}. "
         f"The last it said:\n  {tail}\nRun the check without isolation to look into it."
     )
 

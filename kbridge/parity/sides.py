@@ -45,18 +45,19 @@ class NativeSide:
 
 
 class JvmSide:
-    """Runs a bundle in the JVM of this process; a context manager.
+    """Runs a bundle in a JVM; a context manager.
 
     Args:
         case: What is checked.
         engine: See `kbridge.load`.
+        host: See `kbridge.load`.
     """
 
-    def __init__(self, case: Case, engine: str):
+    def __init__(self, case: Case, engine: str, host: str = "inprocess"):
         from kbridge.jvm.model import load
 
         self._spec = case.spec
-        self._model = load(case.bundle, engine=engine)
+        self._model = load(case.bundle, engine=engine, host=host)
 
     def __enter__(self) -> JvmSide:
         return self

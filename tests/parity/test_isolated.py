@@ -49,7 +49,7 @@ def test_live_model_is_equal(temporary):
         "not": "bool",
         "sum": "float32",
     }
-    assert said == ["running native Keras", "running the JVM", "comparing layers"]
+    assert said == ["running native Keras", "running the JVM and comparing layers"]
     assert list(temporary.iterdir()) == []
 
 
@@ -73,8 +73,8 @@ def test_unsupported_model_keeps_its_problems():
 
 def test_side_that_fails_is_told_with_its_last_words(tmp_path):
     with pytest.raises(errors.KBridgeError, match="ended with exit status 1") as caught:
-        isolated._run_side("jvm", tmp_path)
-    assert "runs the JVM to finish" in str(caught.value)
+        isolated._run_process(tmp_path)
+    assert "runs native Keras to finish" in str(caught.value)
     assert "FileNotFoundError" in str(caught.value)
 
 
@@ -85,6 +85,6 @@ def test_side_that_dies_is_told_as_dead(tmp_path, monkeypatch, name, hint):
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(errors.KBridgeError, match=f"signal SIG{name}") as caught:
-        isolated._run_side("native", tmp_path)
+        isolated._run_process(tmp_path)
     assert hint in str(caught.value)
     assert "last words" in str(caught.value)

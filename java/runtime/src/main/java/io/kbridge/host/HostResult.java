@@ -15,16 +15,19 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  */
 public final class HostResult implements AutoCloseable {
   private final Pointer[] memory;
+  private final long[] bytes;
   private final long[] layout;
   private boolean closed;
 
   HostResult(List<INDArray> arrays) {
     memory = new Pointer[arrays.size()];
+    bytes = new long[arrays.size()];
     layout = new long[arrays.stream().mapToInt(array -> 3 + array.rank()).sum()];
     int at = 0;
     for (int i = 0; i < memory.length; i++) {
       INDArray array = arrays.get(i);
-      memory[i] = array.isEmpty() ? null : copy(array);
+      bytes[i] = array.isEmpty() ? 0 : array.length() * array.dataType().width();
+      memory[i] = array.isEmpty() ? null : copy(array, bytes[i]);
       layout[at++] = memory[i] == null ? 0 : memory[i].address();
       layout[at++] = ElementType.of(array.dataType()).ordinal();
       layout[at++] = array.rank();
@@ -42,6 +45,25 @@ public final class HostResult implements AutoCloseable {
    */
   public long[] layout() {
     return layout.clone();
+  }
+
+  /**
+   * Copies the arrays to where the caller wants them.
+   *
+   * @param targets where each array is put: row-major, in native byte order; 0 for one without elements
+   * @throws KBridgeException if there are not as many targets as arrays, or this is closed
+   */
+  public synchronized void copyTo(long[] targets) {
+    if (targets.length != memory.length || closed) {
+      throw new KBridgeException(
+          ErrorCode.INTERNAL,
+          "Expected " + memory.length + " targets of an open result. Received: " + targets.length + (closed ? ", after close()." : "."));
+    }
+    for (int i = 0; i < targets.length; i++) {
+      if (memory[i] != null) {
+        Pointer.memcpy(new Address(targets[i], bytes[i]), memory[i], bytes[i]);
+      }
+    }
   }
 
   /**
@@ -65,16 +87,15 @@ public final class HostResult implements AutoCloseable {
     }
   }
 
-  private Pointer copy(INDArray array) {
+  private Pointer copy(INDArray array, long size) {
     INDArray dense = NativeArrays.isDense(array) ? array : array.dup('c');
-    long bytes = dense.length() * dense.dataType().width();
-    Pointer copy = Pointer.malloc(bytes);
+    Pointer copy = Pointer.malloc(size);
     if (copy == null || copy.isNull()) {
       close();
       throw new KBridgeException(
-          ErrorCode.OUT_OF_MEMORY, "Expected " + bytes + " bytes of memory for an output. Received: none. Use smaller batches.");
+          ErrorCode.OUT_OF_MEMORY, "Expected " + size + " bytes of memory for an output. Received: none. Use smaller batches.");
     }
-    Pointer.memcpy(copy, NativeArrays.pointer(dense), bytes);
+    Pointer.memcpy(copy, NativeArrays.pointer(dense), size);
     return copy;
   }
 }
