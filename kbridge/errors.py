@@ -70,6 +70,18 @@ class SelfTestError(KBridgeError):
     code = "SELF_TEST_FAILED"
 
 
+class PythonUnavailableError(KBridgeError):
+    """A Python process that a Java program asked (``KBridgePython``) cannot be had."""
+
+    code = "PYTHON_UNAVAILABLE"
+
+
+class PythonFailedError(KBridgeError):
+    """A Python process that a Java program asked (``KBridgePython``) refused it."""
+
+    code = "PYTHON_FAILED"
+
+
 class InternalError(KBridgeError):
     """A defect of kbridge itself; the message asks for a report."""
 
@@ -78,6 +90,8 @@ class InternalError(KBridgeError):
 
 class ExportError(KBridgeError):
     """A model could not be exported (no disk space, unreadable source, unbuilt model)."""
+
+    code = "EXPORT_FAILED"
 
 
 class Problem(NamedTuple):

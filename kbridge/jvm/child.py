@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 MAIN = "io.kbridge.host.HostProcess"
 _GREETING = b"kbridge-host: "
-_TAIL_LINES = 15
+_TAIL_LINES = 30
 _END_S = 5.0
 # NB: a crash is told by its first lines; the report's file and a core file would be left over.
 _NO_FILES = ("-XX:ErrorFile=/dev/null", "-XX:-CreateCoredumpOnCrash")

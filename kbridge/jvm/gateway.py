@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections import deque
 from typing import Any
 
 from kbridge import errors
+
+_gateways: weakref.WeakSet[Gateway] = weakref.WeakSet()
 
 
 class Disconnected(Exception):
@@ -36,6 +40,7 @@ class Gateway:
             address="127.0.0.1", port=port, auth_token=token, read_timeout=timeout
         )
         self._idle: deque[Any] = deque()
+        _gateways.add(self)
 
     def call(self, method: str, text: str) -> str:
         """Calls a method of the entry point, from any thread.
@@ -74,6 +79,12 @@ class Gateway:
         while self._idle:
             _drop(self._idle.pop())
 
+    def disown(self) -> None:
+        """Lets the connections go, in a process forked from the one they belong to."""
+        # NB: py4j shuts a connection down when it is collected, and that ends it on both sides.
+        while self._idle:
+            os.close(self._idle.pop().socket.detach())
+
     def _connect(self) -> Any:
         from py4j import protocol
         from py4j.java_gateway import GatewayConnection
@@ -103,3 +114,12 @@ def _py4j() -> None:
             f"spoken to. Received: {e}. Install it: pip install 'kbridge[process]'"
         ) from e
     del py4j
+
+
+def _after_fork() -> None:
+    for gateway in list(_gateways):
+        gateway.disown()
+    _gateways.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -24,6 +24,12 @@ public enum ErrorCode {
   OUT_OF_MEMORY,
   /** The outputs differ from the golden samples in the bundle. */
   SELF_TEST_FAILED,
+  /** Python could not make a bundle of the model: {@link KBridgePython#export}. */
+  EXPORT_FAILED,
+  /** The Python process cannot be started, has ended, or does not answer in time. */
+  PYTHON_UNAVAILABLE,
+  /** Python refused what was asked for another reason; the message says it. */
+  PYTHON_FAILED,
   /** A fault in the runtime itself. */
   INTERNAL
 }
