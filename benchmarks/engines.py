@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 
@@ -71,6 +72,18 @@ class KBridge(Engine):
 
     def version(self) -> str:
         return self.name
+
+
+@engine("kbridge-process")
+class KBridgeProcess(KBridge):
+    """The same with the JVM in a process of its own."""
+
+    def prepare(self, threads: int) -> None:
+        import kbridge
+
+        self.threads = threads
+        self.load_bundle = functools.partial(kbridge.load, host="process")
+        self.name = f"kbridge {kbridge.__version__}"
 
 
 @engine("tensorflow")

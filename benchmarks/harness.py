@@ -89,6 +89,7 @@ class Cell:
     min: float | None = None
     median: float | None = None
     p90: float | None = None
+    p99: float | None = None
 
     def take(self, rounds: Sequence[Sequence[int]]) -> None:
         """Sets the times from those of all rounds, in nanoseconds."""
@@ -96,7 +97,7 @@ class Cell:
         self.round_medians = [float(np.median(times)) / 1e6 for times in rounds]
         self.calls = len(pooled)
         self.min, self.median = float(pooled.min()), float(np.median(pooled))
-        self.p90 = float(np.quantile(pooled, 0.9))
+        self.p90, self.p99 = (float(q) for q in np.quantile(pooled, (0.9, 0.99)))
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything, for JSON."""

@@ -20,9 +20,11 @@ _NOTES = {
         "memory."
     ),
     "bridge": (
-        "What goes in comes out. The first row less the second is what it costs to cross from "
-        "Python to Java and back, and for large arrays what fresh memory for the output costs: "
-        "Python makes a new array for each call, as the first NumPy row does; the call in Java "
+        "What goes in comes out. The first row is the JVM in Python's process (JPype), the second "
+        "one in a process of its own (Py4J and shared memory, docs/hosts.md). The first row less "
+        "the third is what it costs to cross from Python to Java and back, and for large arrays "
+        "what fresh memory for the output costs: Python makes a new array for each call, as the "
+        "first NumPy row does; the call in Java "
         "writes to memory it keeps, as the second does."
     ),
     "export": (
@@ -168,6 +170,7 @@ def _times(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
         "min",
         "median",
         "p90",
+        "p99",
         "spread",
         "ratio",
         "peak MB",
@@ -178,7 +181,7 @@ def _times(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     for cell in cells:
         batch = str(cell.batch) if cell.batch else ""
         if cell.median is None:
-            rows.append([cell.workload, batch, _name(cell), *["-"] * 8])
+            rows.append([cell.workload, batch, _name(cell), *["-"] * 9])
             continue
         found = None if cell.section == "bridge" else ratio(cell, cells)
         rows.append(
@@ -189,6 +192,7 @@ def _times(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
                 _ms(cell.min),
                 f"**{_ms(cell.median)}**",
                 _ms(cell.p90),
+                _ms(cell.p99),
                 f"{max(cell.round_medians) / min(cell.round_medians):.2f}",
                 f"{found:.2f}" if found else "",
                 f"{cell.peak_mb:.0f}" if cell.peak_mb else "",

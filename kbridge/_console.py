@@ -46,6 +46,7 @@ EXITS: dict[type[errors.KBridgeError], Exit] = {
     errors.JavaNotFoundError: Exit.ENVIRONMENT,
     errors.JarsNotFoundError: Exit.ENVIRONMENT,
     errors.JvmStateError: Exit.ENVIRONMENT,
+    errors.JvmProcessError: Exit.INTERNAL,
     errors.JvmOutOfMemoryError: Exit.ENVIRONMENT,
     errors.MissingPackageError: Exit.ENVIRONMENT,
 }

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.hosts import add_option, other_jvms
+
+__all__ = ["other_jvms"]
+
 # NB: before any test imports them. The numbers are compared on the CPU, also where there is a GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,6 +37,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"{suite}: {count['passed']} of {count.total()} cases pass ({rate:.1f} %)"
         )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_option(parser)
 
 
 @pytest.fixture(scope="session")

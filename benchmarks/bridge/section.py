@@ -16,6 +16,7 @@ NAME = "bridge"
 
 ENGINES = (
     EngineSpec("kbridge predict_on_batch", "kbridge", "auto", "bundle", ours=True),
+    EngineSpec("kbridge, host='process'", "kbridge-process", "auto", "bundle", ours=True),
     EngineSpec("the same call", "java:HostEngine", "auto", "bundle", ours=True, language="Java"),
     EngineSpec("KBridgeModel.predict", "java:KBridgeEngine", "auto", "bundle", True, "Java"),
     EngineSpec("NumPy copy, new memory", "numpy", "new", "bundle"),

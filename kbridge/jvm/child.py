@@ -16,6 +16,7 @@ from collections import deque
 from typing import Any
 
 from kbridge import errors
+from kbridge.jvm import cuda
 from kbridge.jvm.options import JvmOptions, arguments, class_path, openmp_environment
 
 _log = logging.getLogger(__name__)
@@ -136,6 +137,9 @@ def _spawn(options: JvmOptions, device: str) -> subprocess.Popen:
     given = [*_NO_FILES, *arguments(options, java.version)]
     classpath = os.pathsep.join(class_path(options, device))
     command = [str(java.home / "bin" / "java"), *given, "-cp", classpath, MAIN]
+    environment = {**os.environ, **openmp_environment()}
+    if device == "gpu":
+        environment.update(cuda.environment(cuda.require()))
     _log.debug("starting %s", command)
     try:
         return subprocess.Popen(
@@ -144,7 +148,7 @@ def _spawn(options: JvmOptions, device: str) -> subprocess.Popen:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **openmp_environment()},
+            env=environment,
             start_new_session=True,  # NB: a terminal's Ctrl-C is this process's, not the JVM's
         )
     except OSError as e:

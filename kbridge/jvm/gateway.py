@@ -83,7 +83,8 @@ class Gateway:
         """Lets the connections go, in a process forked from the one they belong to."""
         # NB: py4j shuts a connection down when it is collected, and that ends it on both sides.
         while self._idle:
-            os.close(self._idle.pop().socket.detach())
+            connection = self._idle.pop()
+            os.close(connection.socket.detach())
 
     def _connect(self) -> Any:
         from py4j import protocol

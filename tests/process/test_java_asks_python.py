@@ -16,7 +16,6 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.process.conftest import children, gone
-from tests.weights import randomise
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +27,8 @@ def classpath(tmp_path_factory):
     out = tmp_path_factory.mktemp("classes")
     classpath = os.pathsep.join(map(str, jars.resolve_classpath()))
     sources = [ROOT / "examples/service/ModelService.java", Path(__file__).parent / "Asks.java"]
-    javac = find_java().home / "bin/javac"
-    subprocess.run(
-        [javac, "-Xlint:all,-processing,-path", "-cp", classpath, "-d", out, *sources], check=True
-    )
+    javac = [find_java().home / "bin/javac", "-Xlint:all,-processing,-path", "-Werror"]
+    subprocess.run([*javac, "-cp", classpath, "-d", out, *sources], check=True)
     return f"{out}{os.pathsep}{classpath}"
 
 
@@ -52,7 +49,7 @@ def start(classpath, *arguments, **environment):
 def small(name, units, seed):
     keras.utils.set_random_seed(seed)
     layers = [keras.Input((4,)), keras.layers.Dense(units, activation="tanh", name="first")]
-    return randomise(keras.Sequential([*layers, keras.layers.Dense(3, name="last")], name=name))
+    return keras.Sequential([*layers, keras.layers.Dense(3, name="last")], name=name)
 
 
 def test_export_check_and_errors(classpath, tmp_path):

@@ -20,6 +20,7 @@ import java.util.concurrent.TimeoutException;
 import javax.net.SocketFactory;
 import py4j.CallbackClient;
 import py4j.Gateway;
+import py4j.GatewayServer;
 import py4j.Py4JException;
 
 /** A Python process that runs {@code kbridge.for_java}: started, spoken to, and ended with this JVM whatever happens. */
@@ -29,6 +30,8 @@ final class PythonProcess implements AutoCloseable {
   private static final int TAIL_LINES = 15;
   private static final int TOKEN_BYTES = 32;
   private static final long END_SECONDS = 5;
+  // NB: py4j's cleaner of idle connections is a thread that keeps a JVM from ending.
+  private static final long NO_CLEANER = 0;
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** The entry point of the Python side. */
@@ -53,6 +56,7 @@ final class PythonProcess implements AutoCloseable {
   }
 
   static PythonProcess start(String python, Duration startTimeout, Duration timeout) {
+    GatewayServer.turnLoggingOff(); // NB: it would log every request, the token included
     Process started;
     try {
       started = new ProcessBuilder(python, "-m", MODULE).redirectErrorStream(true).start();
@@ -136,8 +140,8 @@ final class PythonProcess implements AutoCloseable {
       toPython.flush();
       int found = port.get(startTimeout.toMillis(), TimeUnit.MILLISECONDS);
       client = new CallbackClient(
-          found, InetAddress.getLoopbackAddress(), token.toString(), CallbackClient.DEFAULT_MIN_CONNECTION_TIME,
-          CallbackClient.DEFAULT_MIN_CONNECTION_TIME_UNIT, SocketFactory.getDefault(), false, (int) timeout.toMillis());
+          found, InetAddress.getLoopbackAddress(), token.toString(), NO_CLEANER, TimeUnit.SECONDS, SocketFactory.getDefault(), false,
+          (int) timeout.toMillis());
       side = (Side) client.getPythonServerEntryPoint(new Gateway(this, client), new Class<?>[] {Side.class});
     } catch (IOException | ExecutionException e) {
       throw notStarted(obituary(), e);

@@ -1,0 +1,5 @@
+"""Runs every case of the layer suite in each JVM that was asked for."""
+
+from tests.hosts import everywhere
+
+__all__ = ["everywhere"]
