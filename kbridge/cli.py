@@ -51,6 +51,9 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
 Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onednn.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
+Device = Annotated[
+    str, typer.Option(help="What computes: auto, cpu, gpu, or a GPU by its number as in gpu:1.")
+]
 BundleFile = Annotated[Path, typer.Argument(help="A bundle, as `kbridge export` writes it.")]
 
 
@@ -221,6 +224,7 @@ def run(
     batch_size: Annotated[int, typer.Option(min=1, help="Samples to run at once.")] = 32,
     engine: Engine = "auto",
     threads: Threads = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Run a bundle in the JVM.
@@ -236,7 +240,7 @@ def run(
     if (inputs is None) != self_test:
         raise typer.BadParameter("give either --input or --self-test", param_hint="--input")
     if self_test:
-        _self_test(bundle, engine, as_json)
+        _self_test(bundle, engine, device, as_json)
         return
     from kbridge._arrayfiles import outputs_table, read_arrays, summary, write_arrays
 
@@ -248,7 +252,7 @@ def run(
         x = read_arrays(inputs)
         with read_bundle(bundle) as opened:
             structure = opened.spec["output_structure"]
-        with load(bundle, engine=engine, threads=threads) as model:
+        with load(bundle, engine=engine, device=device, threads=threads) as model:
             names = [spec.name for spec in model.outputs]
             answer = model.predict(x, batch_size=batch_size, verbose=0)
         outputs = dict(zip(names, flatten(structure, answer, names), strict=True))
@@ -283,6 +287,7 @@ def check(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
     engine: Engine = "auto",
+    device: Device = "auto",
     html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -310,6 +315,7 @@ def check(
             rtol=rtol,
             atol=atol,
             engine=engine,
+            device=device,
             isolated=isolated,
             bundle=bundle,
             allow_nan=allow_nan,
@@ -383,26 +389,37 @@ def jars(
     only_list: Annotated[
         bool, typer.Option("--list", help="List the libraries; download nothing.")
     ] = False,
+    device: Annotated[str, typer.Option(help="What they are for: cpu or gpu.")] = "cpu",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="For a GPU: download without asking first.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Download the Java libraries that running needs, so that later runs work offline.
 
     They go into the local Maven repository, and each is checked against its SHA-256. What is there
-    already is not downloaded again.
+    already is not downloaded again. Those for a GPU are asked about first, with their size, and
+    only downloaded where the driver has a GPU that they can run on.
 
     For example:
 
     - `kbridge jars`
 
     - `kbridge jars --list`
+
+    - `kbridge jars --device gpu`
     """
+    from kbridge.jvm import devices
     from kbridge.jvm import jars as library
 
     repository = library.local_repository()
-    wanted = library.runtime_artifacts()
+    kind = devices.parse(device).kind
+    wanted = library.runtime_artifacts(kind)
     if not only_list:
+        if kind == "gpu":
+            _agree_to_cuda(library.absent(wanted), yes)
         with quiet_stdout(as_json):
-            library.resolve(wanted)
+            library.resolve(wanted, device=kind)
     rows = [
         {
             "coordinate": artifact.coordinate,
@@ -422,11 +439,28 @@ def jars(
     typer.echo(f"{present} of {len(rows)} libraries ({size:.0f} MB) are in {repository}")
 
 
-def _self_test(bundle: Path, engine: str, as_json: bool) -> None:
+def _agree_to_cuda(absent: list[Any], yes: bool) -> None:
+    """Asks the driver, and then the user, before a GPU's libraries are downloaded."""
+    from kbridge.jvm import cuda, gpu
+
+    gpu.require()
+    if not absent:
+        return
+    for artifact in absent:
+        typer.echo(f"{artifact.size / 1e6:8.1f} MB  {artifact.coordinate}", err=True)
+    if any(name not in cuda.find() for name in cuda.LIBRARIES):
+        told = f"also needed, about {cuda.WHEELS_MB} MB: pip install 'kbridge[cuda]'"
+        typer.echo(told, err=True)
+    size = sum(artifact.size for artifact in absent) / 1e6
+    if not yes:
+        typer.confirm(f"Download {size:.0f} MB from Maven?", abort=True, err=True)
+
+
+def _self_test(bundle: Path, engine: str, device: str, as_json: bool) -> None:
     with working(f"testing {bundle.name}", as_json):
         from kbridge.jvm.model import load
 
-        with load(bundle, engine=engine) as model:
+        with load(bundle, engine=engine, device=device) as model:
             told = model.self_test()
     if as_json:
         print_json(told)

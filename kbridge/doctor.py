@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import kbridge
 from kbridge import errors
-from kbridge.jvm import cpu, gpu, jars, java
+from kbridge.jvm import cpu, cuda, gpu, jars, java
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -166,7 +166,7 @@ def _library_jars() -> Finding:
     except errors.KBridgeError as e:
         return Finding("Java libraries", MISSING, "none for this machine", str(e))
     repository = jars.local_repository()
-    absent = [a for a in wanted if not a.path(repository).is_file()]
+    absent = jars.absent(wanted)
     if not absent:
         size = sum(a.size for a in wanted) / 1e6
         return Finding("Java libraries", OK, f"all {len(wanted)} in {repository} ({size:.0f} MB)")
@@ -199,10 +199,42 @@ def _native_choice() -> Any:
 
 @_check
 def _gpu() -> list[Finding]:
-    found = gpu.probe()
-    count = "none" if not found.count else f"{found.count}"
-    advice = "" if found.count else "Nothing to do: this version of kbridge runs on the CPU"
-    return [Finding("GPU", OK if found.count else NOTE, f"{count}: {found.detail}", advice)]
+    driver = gpu.probe()
+    if not driver.gpus:
+        advice = "Nothing to do: kbridge runs on the CPU"
+        return [Finding("GPU", NOTE, f"none: {driver.detail}", advice)]
+    found = [_one_gpu(driver, index) for index in range(len(driver.gpus))]
+    if all(finding.status != OK for finding in found):
+        return found
+    return [*found, _cuda_libraries(), _cuda_jars()]
+
+
+def _one_gpu(driver: gpu.Driver, index: int) -> Finding:
+    told = f"{driver.gpus[index]}; {driver.detail}"
+    reason = gpu.refusal(driver, index)
+    if reason is not None:
+        advice = f"It cannot be used: {reason}. Nothing to do: kbridge runs on the CPU"
+        return Finding(f"GPU gpu:{index}", NOTE, told, advice)
+    return Finding(f"GPU gpu:{index}", OK, f"{told}; ND4J's CUDA backend has machine code for it")
+
+
+def _cuda_libraries() -> Finding:
+    found = cuda.find()
+    missing = [name for name in cuda.LIBRARIES if name not in found]
+    if missing:
+        advice = f"For device='gpu': pip install 'kbridge[cuda]' (about {cuda.WHEELS_MB} MB)"
+        return Finding("CUDA libraries", NOTE, f"not found: {', '.join(missing)}", advice)
+    folders = dict.fromkeys(str(path.parent) for path in found.values())
+    return Finding("CUDA libraries", OK, ", ".join(folders))
+
+
+def _cuda_jars() -> Finding:
+    absent = jars.absent(jars.runtime_artifacts("gpu"))
+    if absent:
+        size = sum(a.size for a in absent) / 1e6
+        advice = f"For device='gpu': kbridge jars --device gpu ({size:.0f} MB)"
+        return Finding("CUDA backend", NOTE, f"{len(absent)} libraries are missing", advice)
+    return Finding("CUDA backend", OK, f"all in {jars.local_repository()}")
 
 
 @_check

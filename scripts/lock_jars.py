@@ -106,7 +106,7 @@ def lock(direct: dict[str, list[str]], omitted: set[str]) -> list[str]:
     seen: set[str] = set()
     natives = set(direct["native"])
     for name, coordinates in direct.items():
-        shared = direct["runtime"] if name in ("logging", "native", "dl4j", "stock") else []
+        shared = direct["runtime"] if name in ("logging", "cuda", "native", "dl4j", "stock") else []
         for jar in resolve(shared + coordinates):
             found = coordinate(jar)
             parts = found.split(":")

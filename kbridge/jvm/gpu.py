@@ -1,45 +1,135 @@
-"""Asks the NVIDIA driver whether a GPU can be used, without loading CUDA or starting anything."""
+"""Asks the NVIDIA driver for its GPUs, and tells whether ND4J's CUDA backend can run there.
+
+Nothing of CUDA's own libraries is loaded and nothing started. The CUDA driver is asked for the
+devices, because ``CUDA_VISIBLE_DEVICES`` hides devices from it only, and the driver's management
+library (NVML) for its version.
+"""
 
 from __future__ import annotations
 
 import ctypes
 from typing import NamedTuple
 
+from kbridge import errors
+
 _NVML = "libnvidia-ml.so.1"
 _CUDA = "libcuda.so.1"
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # numbers of cuDeviceGetAttribute
+
+# What nd4j-cuda-11.6 1.0.0-M2.1 holds, read from the headers of its 228 fat binaries: machine code
+# of these compute capabilities, and no PTX at all, from which a driver could make code for others.
+CODE = ((3, 7), (5, 0), (5, 2), (6, 0), (6, 1), (7, 0), (7, 5), (8, 0), (8, 6))
+# Any driver for CUDA 11 runs programs of CUDA 11.6: NVIDIA's minor version compatibility.
+LEAST_CUDA = (11, 0)
+# NB: an estimate that no GPU has confirmed: the context, 860 MB of machine code, cuBLAS's
+# workspace, and some room for a model.
+LEAST_MEMORY = 2 << 30
 
 
-class Gpus(NamedTuple):
+class Gpu(NamedTuple):
+    """One GPU.
+
+    Attributes:
+        name: What its maker calls it.
+        capability: Its compute capability.
+        memory: Its bytes of memory.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    memory: int
+
+    def __str__(self) -> str:
+        major, minor = self.capability
+        gigabytes = self.memory / 1e9
+        return f"{self.name}, compute capability {major}.{minor}, {gigabytes:.1f} GB"
+
+
+class Driver(NamedTuple):
     """What the driver says.
 
     Attributes:
-        count: Number of GPUs this process may use.
-        detail: Driver version, or why there are none.
+        gpus: The GPUs this process may use, in the order of their numbers.
+        cuda: The newest CUDA it runs; None if there is no usable driver.
+        detail: Its version, or why there are no GPUs.
     """
 
-    count: int
+    gpus: tuple[Gpu, ...]
+    cuda: tuple[int, int] | None
     detail: str
 
 
-def probe() -> Gpus:
-    """Returns how many NVIDIA GPUs this process can use, and why if there are none.
-
-    The driver's management library is asked for its version and the CUDA driver for the devices,
-    because ``CUDA_VISIBLE_DEVICES`` hides devices from the second only.
-    """
+def probe() -> Driver:
+    """Returns what the NVIDIA driver says of the GPUs that this process can use."""
     try:
         cuda = ctypes.CDLL(_CUDA)
     except OSError:
-        return Gpus(0, f"there is no NVIDIA driver ({_CUDA} cannot be loaded)")
+        return Driver((), None, f"there is no NVIDIA driver ({_CUDA} cannot be loaded)")
+    version, count = ctypes.c_int(0), ctypes.c_int(0)
     code = cuda.cuInit(0)
-    count = ctypes.c_int(0)
+    if code == 0:
+        code = cuda.cuDriverGetVersion(ctypes.byref(version))
     if code == 0:
         code = cuda.cuDeviceGetCount(ctypes.byref(count))
+    driver = f"NVIDIA driver{_driver_version()}"
     if code != 0:
-        return Gpus(0, f"the NVIDIA driver{_driver_version()} gives error {code} (cuInit)")
+        return Driver((), None, f"the {driver} gives error {code} (cuInit)")
+    newest = (version.value // 1000, version.value % 1000 // 10)
     if count.value == 0:
-        return Gpus(0, f"the NVIDIA driver{_driver_version()} sees no device")
-    return Gpus(count.value, f"NVIDIA driver{_driver_version()}")
+        return Driver((), newest, f"the {driver} sees no device")
+    gpus = tuple(_describe(cuda, index) for index in range(count.value))
+    return Driver(gpus, newest, f"{driver} for CUDA {newest[0]}.{newest[1]}")
+
+
+def refusal(driver: Driver, index: int = 0) -> str | None:
+    """Tells why a GPU cannot be used, or returns None if it can.
+
+    Args:
+        driver: What the driver says.
+        index: Number of the GPU.
+    """
+    if not driver.gpus:
+        return driver.detail
+    if index >= len(driver.gpus):
+        known = "; ".join(f"gpu:{i} is {gpu}" for i, gpu in enumerate(driver.gpus))
+        return f"there is no gpu:{index}: {known}"
+    gpu = driver.gpus[index]
+    if driver.cuda is None or driver.cuda < LEAST_CUDA:
+        return f"{driver.detail}, and CUDA 11.6 needs a driver for CUDA 11 (450.80.02 or newer)"
+    if not any(gpu.capability[0] == c[0] and gpu.capability[1] >= c[1] for c in CODE):
+        built = ", ".join(f"{major}.{minor}" for major, minor in CODE)
+        return (
+            f"{gpu}; ND4J's CUDA backend holds machine code for {built} (each also runs later "
+            "minors of its major) and nothing that the driver could compile for other ones"
+        )
+    if gpu.memory < LEAST_MEMORY:
+        return f"{gpu}; the backend alone takes most of {LEAST_MEMORY / 1e9:.1f} GB"
+    return None
+
+
+def require(index: int = 0) -> None:
+    """Raises DeviceUnavailableError where a GPU cannot be used; the message says why."""
+    reason = refusal(probe(), index)
+    if reason is not None:
+        device = "gpu" if index == 0 else f"gpu:{index}"
+        raise errors.DeviceUnavailableError(
+            f"Expected a usable NVIDIA GPU for device={device!r}. Received: {reason}. "
+            "Load with device='cpu', or see docs/gpu.md; `kbridge doctor` shows more."
+        )
+
+
+def _describe(cuda: ctypes.CDLL, index: int) -> Gpu:
+    device, value = ctypes.c_int(0), ctypes.c_int(0)
+    name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t(0)
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceGetName(name, len(name), device)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    capability = []
+    for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
+        cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+        capability.append(value.value)
+    text = name.value.decode("utf-8", "replace")
+    return Gpu(text, (capability[0], capability[1]), memory.value)
 
 
 def _driver_version() -> str:

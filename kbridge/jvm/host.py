@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from kbridge import errors
-from kbridge.jvm import bridge
+from kbridge.jvm import bridge, cuda
 from kbridge.jvm.options import JvmOptions, arguments, class_path, openmp_environment
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ def start(device: str = "cpu", progress: bool | None = None) -> JvmInfo:
     """Starts the JVM, or does nothing if it runs already.
 
     Args:
-        device: ``"cpu"`` or ``"gpu"``: which native libraries are put on the class path.
+        device: ``"cpu"`` or ``"gpu"``: which native libraries are put on the class path; a process
+            has one JVM, and that has those of one kind.
         progress: Whether to show the downloads that may be needed; None: when there are any.
 
     Returns:
@@ -168,7 +169,8 @@ def _running(device: str) -> JvmInfo:
     if device != _state.info.device:
         raise errors.JvmStateError(
             f"Expected device={_state.info.device!r}, for which the JVM of this process was "
-            f"started. Received: device={device!r}. Use a new Python process for it."
+            f"started. Received: device={device!r}, and a JVM has one backend. Load with "
+            "host='process', which gives the model a JVM of its own."
         )
     return _state.info
 
@@ -182,6 +184,8 @@ def _launch(device: str, progress: bool | None) -> JvmInfo:
     classpath = class_path(_state.options, device, progress)
     given = arguments(_state.options, java.version)
     os.environ.update(openmp_environment())
+    if device == "gpu":
+        cuda.preload(cuda.require())
     _log.debug("starting the JVM %s with %s", java.libjvm, given)
     try:
         # NB: `interrupt=True` and -Xrs together mean that neither JPype nor the JVM touches

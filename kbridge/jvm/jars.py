@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from kbridge.errors import DeviceUnavailableError, JarsNotFoundError
+from kbridge.errors import JarsNotFoundError
 from kbridge.jvm import cpu
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_TIMEOUT_S = 60
 _WORKERS = 4
+_CPU_BACKEND = ("nd4j-native", "nd4j-native-preset")
 
 ProgressCallback = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Takes a file name and its size, gives a context with a function that takes each chunk's size."""
@@ -86,18 +87,16 @@ def runtime_artifacts(device: str = "cpu") -> list[Artifact]:
     """Returns what running on a device needs, the machine code for this CPU included.
 
     Args:
-        device: ``"cpu"``.
+        device: ``"cpu"`` or ``"gpu"``.
 
     Raises:
-        DeviceUnavailableError: If there are no libraries for the device.
+        DeviceUnavailableError: If there are no libraries for this platform.
     """
-    if device != "cpu":
-        raise DeviceUnavailableError(
-            f"Expected device 'cpu'. Received: {device!r}. This version of kbridge has no "
-            "libraries for other devices; load with device='cpu'."
-        )
-    wanted = {"runtime", "logging", f"native:{cpu.native_choice().classifier}"}
-    return [a for a in artifacts() if a.set in wanted]
+    native = cpu.native_choice().classifier  # NB: for a GPU too: it knows the platform
+    wanted = {"runtime", "logging", "cuda" if device == "gpu" else f"native:{native}"}
+    # NB: of two backends in one class path ND4J would choose by itself.
+    others = _CPU_BACKEND if device == "gpu" else ()
+    return [a for a in artifacts() if a.set in wanted and a.name not in others]
 
 
 def local_repository() -> Path:
@@ -174,11 +173,16 @@ def resolve_classpath(
         DeviceUnavailableError: If there are no libraries for the device or this platform.
     """
     own = kbridge_jar()
-    return [own, *resolve(runtime_artifacts(device), offline, progress)]
+    # NB: those of a GPU are so large that only somebody who was asked has them downloaded.
+    offline = offline or device == "gpu"
+    return [own, *resolve(runtime_artifacts(device), offline, progress, device)]
 
 
 def resolve(
-    wanted: Iterable[Artifact], offline: bool = False, progress: bool | None = None
+    wanted: Iterable[Artifact],
+    offline: bool = False,
+    progress: bool | None = None,
+    device: str = "cpu",
 ) -> list[Path]:
     """Returns the paths of artifacts in the local Maven repository, downloading missing ones.
 
@@ -186,6 +190,7 @@ def resolve(
         wanted: The artifacts.
         offline: Whether to refuse to download.
         progress: Whether to show downloads as they go; by default when there are any.
+        device: What they are for, to say how to get them.
 
     Returns:
         One verified jar per artifact, in the same order.
@@ -206,7 +211,7 @@ def resolve(
             else _download_all(missing, repository, progress is not False)
         )
         if failed:
-            raise JarsNotFoundError(_missing_message(failed, repository))
+            raise JarsNotFoundError(_missing_message(failed, repository, device))
         for artifact in missing:
             stamps.add(artifact, artifact.path(repository))
     stamps.save()
@@ -217,7 +222,14 @@ def _state(artifact: Artifact, repository: Path) -> str:
     return "damaged" if artifact.path(repository).is_file() else "missing"
 
 
-def _missing_message(failed: dict[Artifact, str], repository: Path) -> str:
+def absent(wanted: Iterable[Artifact]) -> list[Artifact]:
+    """Returns the artifacts that are not in the local Maven repository."""
+    repository = local_repository()
+    return [a for a in wanted if not a.path(repository).is_file()]
+
+
+def _missing_message(failed: dict[Artifact, str], repository: Path, device: str) -> str:
+    command = "kbridge jars" if device == "cpu" else f"kbridge jars --device {device}"
     lines = "\n".join(f"  {a.coordinate}: {reason}" for a, reason in failed.items())
     count = f"{len(failed)} Java librar{'y' if len(failed) == 1 else 'ies'}"
     megabytes = sum(a.size for a in failed) / 1e6
@@ -225,8 +237,8 @@ def _missing_message(failed: dict[Artifact, str], repository: Path) -> str:
         f"Expected every Java library that kbridge needs in {repository}. "
         f"Received: {count} missing or damaged:\n{lines}\n"
         "What to do:\n"
-        f"  - with a network: run `kbridge jars`, which downloads them ({megabytes:.0f} MB);\n"
-        "  - without: run `kbridge jars` on a machine that has one, copy its local Maven "
+        f"  - with a network: run `{command}`, which downloads them ({megabytes:.0f} MB);\n"
+        f"  - without: run `{command}` on a machine that has one, copy its local Maven "
         "repository here,\n"
         "    and name the copy in the environment variable KBRIDGE_MAVEN_REPO;\n"
         "  - with a mirror of Maven Central: name its address in KBRIDGE_MAVEN_URL."

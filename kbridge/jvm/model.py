@@ -11,13 +11,12 @@ import numpy as np
 
 from kbridge import errors
 from kbridge.bundle import read_bundle
-from kbridge.jvm import gpu, progress, streams
+from kbridge.jvm import devices, gpu, progress, streams
 from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
 
-_DEVICES = ("auto", "cpu", "gpu")
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
 
@@ -33,10 +32,11 @@ def load(
 
     Args:
         path: A bundle written by `kbridge.export`.
-        device: ``"cpu"``, ``"gpu"``, or ``"auto"`` for the best one that this version can use,
-            which is the CPU.
-        engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``, which is ``"onednn"``; docs/engines.md
-            says what they are.
+        device: ``"cpu"``, ``"gpu"``, ``"gpu:1"`` (a GPU by its number), or ``"auto"``, which is the
+            CPU as long as no machine has shown the GPU right (docs/gpu.md). One JVM has one kind;
+            with ``host="process"`` there can be both.
+        engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``, which is ``"onednn"`` on the CPU;
+            docs/engines.md says what they are.
         threads: CPU threads to use; None leaves it to the engine.
         host: Who runs the JVM. ``"inprocess"``: this process. ``"process"``: one of its own, which
             ends with the model; a `kbridge.JvmProcess` is one that several models share and that
@@ -50,7 +50,7 @@ def load(
         BundleNotFoundError: There is no such file.
         BundleFormatError: It is no bundle, or damaged.
         UnsupportedOpError: The engine lacks an operation of the model.
-        DeviceUnavailableError: ``device="gpu"`` and no GPU can be used.
+        DeviceUnavailableError: A GPU was asked for and cannot be used.
         JvmStateError: The JVM of this process cannot be used.
         JvmProcessError: The JVM's own process cannot be started.
 
@@ -87,10 +87,10 @@ class JvmModel:
         self._inputs = Inputs(
             [TensorSpec.of(i) for i in self._spec["inputs"]], self._spec["input_structure"]
         )
-        device = "cpu" if device == "auto" else device
-        options = {"device": device, "engine": engine, "threads": threads}
+        chosen = devices.parse(device)
+        options = {"device": str(chosen), "engine": engine, "threads": threads}
         path = os.path.abspath(path)
-        self._session = Session(host, path, device, options, self._inputs.specs)
+        self._session = Session(host, path, chosen.kind, options, self._inputs.specs)
         closer = weakref.finalize(self, self._session.close)
         # NB: at the interpreter's end the JVM ends too, and takes the model with it.
         closer.atexit = False
@@ -391,14 +391,9 @@ def _host(chosen: str | Host) -> Host:
 
 
 def _check_options(device: str, engine: str, threads: int | None) -> None:
-    _one_of("device", device, _DEVICES)
+    chosen = devices.parse(device)
     _one_of("engine", engine, _ENGINES)
     if threads is not None:
         _positive("threads", threads)
-    if device == "gpu":
-        found = gpu.probe()
-        if found.count == 0:
-            raise errors.DeviceUnavailableError(
-                f"Expected a usable NVIDIA GPU for device='gpu'. Received: {found.detail}. "
-                "Load with device='cpu', or install the driver; `kbridge doctor` shows more."
-            )
+    if chosen.kind == "gpu":
+        gpu.require(chosen.index)

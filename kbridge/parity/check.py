@@ -28,6 +28,7 @@ def check(
     engine: str = "auto",
     isolated: bool = False,
     *,
+    device: str = "auto",
     bundle: str | os.PathLike | None = None,
     allow_nan: bool = False,
     batch_size: int = 32,
@@ -49,6 +50,7 @@ def check(
         rtol: Tolerance relative to native Keras's value.
         atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element.
         engine: The JVM's engine; see `kbridge.load`.
+        device: What the JVM computes on; see `kbridge.load`.
         isolated: Whether each side runs in a process of its own. (Of a live model, native Keras
             stays in this one.)
         bundle: A bundle to check against the model; by default the model is exported for it.
@@ -76,7 +78,8 @@ def check(
     if isolated:
         from kbridge.parity.isolated import check_isolated
 
-        return check_isolated(model_or_path, bundle, x, engine, tolerance, batch_size, seed, say)
+        options = {"engine": engine, "device": device}
+        return check_isolated(model_or_path, bundle, x, options, tolerance, batch_size, seed, say)
     from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
 
     say("opening the model")
@@ -86,7 +89,7 @@ def check(
     with bundle_for(model, bundle, x) as path:
         case, native = open_case(model, path, x, batch_size, seed)
         say("loading the bundle in the JVM")
-        with JvmSide(case, engine) as jvm:
+        with JvmSide(case, engine=engine, device=device) as jvm:
             return _compare(case, native, jvm, engine, tolerance, say)
 
 

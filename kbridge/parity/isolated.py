@@ -50,7 +50,7 @@ def check_isolated(
     model_or_path: Any,
     bundle: str | os.PathLike | None,
     x: Any,
-    engine: str,
+    options: Mapping[str, str],
     tolerance: Tolerance,
     batch_size: int,
     seed: int,
@@ -74,7 +74,7 @@ def check_isolated(
         case = _read_case(folder)
         started = time.perf_counter()
         say("running the JVM and comparing layers")
-        with JvmSide(case, engine, host="process") as jvm:
+        with JvmSide(case, host="process", **options) as jvm:
             compared = _compare(folder, case, jvm, tolerance)
         seconds["jvm"] = time.perf_counter() - started
         if not all(batch.ok for batch in compared):
@@ -84,7 +84,7 @@ def check_isolated(
         comparison = ModelComparison()
         for batch in compared:
             comparison.merge(batch)
-        return make_report(case, comparison, engine, tolerance, seconds)
+        return make_report(case, comparison, options["engine"], tolerance, seconds)
 
 
 def main(folder: Path) -> None:

@@ -49,15 +49,14 @@ class JvmSide:
 
     Args:
         case: What is checked.
-        engine: See `kbridge.load`.
-        host: See `kbridge.load`.
+        options: See `kbridge.load`.
     """
 
-    def __init__(self, case: Case, engine: str, host: str = "inprocess"):
+    def __init__(self, case: Case, **options: Any):
         from kbridge.jvm.model import load
 
         self._spec = case.spec
-        self._model = load(case.bundle, engine=engine, host=host)
+        self._model = load(case.bundle, **options)
 
     def __enter__(self) -> JvmSide:
         return self

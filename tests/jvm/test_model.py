@@ -234,7 +234,8 @@ def test_closing_while_others_predict(identity):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "Expected device to be one of 'auto', 'cpu', 'gpu'. Received: 'tpu'"),
+        ({"device": "tpu"}, "Expected device to be one of 'auto', 'cpu', 'gpu', or a GPU by its"),
+        ({"device": "gpu:x"}, "Received: 'gpu:x'"),
         ({"engine": "x"}, "Expected engine to be one of 'auto', 'nd4j', 'onednn'. Received: 'x'"),
         ({"host": "x"}, "Expected host to be one of 'inprocess', 'process'. Received: 'x'"),
         ({"threads": 0}, "Expected threads to be a positive integer. Received: 0"),

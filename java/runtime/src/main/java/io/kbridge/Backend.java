@@ -1,25 +1,32 @@
 package io.kbridge;
 
+import io.kbridge.plan.NativeArrays;
 import java.util.List;
 import org.nd4j.linalg.factory.Nd4j;
 
 /** What computes: checks the engine and device asked for against the ND4J backend in the class path. */
 final class Backend {
   private static final List<String> ENGINES = List.of("auto", "nd4j", "onednn");
-  private static final List<String> DEVICES = List.of("auto", "cpu", "gpu");
+  private static final String ONE = " One JVM has one backend: for both, run a second JVM (from Python: host=\"process\").";
 
   private Backend() {}
 
   static void require(LoadOptions options) {
-    requireOneOf("engine", ENGINES, options.engine());
-    requireOneOf("device", DEVICES, options.device());
-    boolean cpu = isCpu();
-    if (options.device().equals("gpu") || !cpu) {
+    if (!ENGINES.contains(options.engine())) {
       throw new KBridgeException(
-          ErrorCode.DEVICE_UNAVAILABLE,
-          "Expected " + (cpu ? "a device this runtime can use" : "an ND4J backend for the CPU") + ". Received: device '"
-              + options.device() + "' with the backend " + Nd4j.getBackend().getClass().getSimpleName()
-              + ". This version computes on the CPU only: use device 'cpu' or 'auto' with nd4j-native in the class path.");
+          ErrorCode.INVALID_INPUT,
+          "Expected option engine to be one of " + ENGINES + ". Received: '" + options.engine() + "'. Choose one of them.");
+    }
+    Device device = Device.parse(options.device());
+    boolean cpu = isCpu();
+    if (device.isGpu() && cpu) {
+      throw unavailable("ND4J's CUDA backend (nd4j-cuda-11.6) in the class path for device '" + device + "'", ONE);
+    }
+    if (device.isCpu() && !cpu) {
+      throw unavailable("ND4J's CPU backend (nd4j-native) in the class path for device 'cpu'", ONE);
+    }
+    if (!cpu) {
+      requireGpu(device, options.engine());
     }
     if (options.threads() > 0) {
       Nd4j.getEnvironment().setMaxMasterThreads(options.threads());
@@ -27,8 +34,36 @@ final class Backend {
     }
   }
 
+  private static void requireGpu(Device device, String engine) {
+    int count = Nd4j.getAffinityManager().getNumberOfDevices();
+    if (device.index() >= count) {
+      throw unavailable("a GPU for device '" + device + "'", " There are " + count + ", numbered from 0.");
+    }
+    if (engine.equals("onednn")) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT, "Expected engine 'auto' or 'nd4j' on a GPU. Received: 'onednn', which computes on the CPU. Choose one of them.");
+    }
+  }
+
+  private static KBridgeException unavailable(String expected, String more) {
+    return new KBridgeException(
+        ErrorCode.DEVICE_UNAVAILABLE,
+        "Expected " + expected + ". Received: " + Nd4j.getBackend().getClass().getSimpleName() + "." + more);
+  }
+
+  /** Makes the calling thread use the GPU that options ask for; ND4J knows one per thread. */
+  static void selectDevice(LoadOptions options) {
+    if (!NativeArrays.inHostMemory()) {
+      Nd4j.getAffinityManager().unsafeSetDevice(Device.parse(options.device()).index());
+    }
+  }
+
   private static boolean isCpu() {
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
     try {
+      // NB: ND4J looks its own files up with the class loader of the thread that uses it first, and a thread of another language has none.
+      thread.setContextClassLoader(Backend.class.getClassLoader());
       return Nd4j.getEnvironment().isCPU();
     } catch (ExceptionInInitializerError | NoClassDefFoundError | UnsatisfiedLinkError e) {
       throw new KBridgeException(
@@ -36,14 +71,8 @@ final class Backend {
           "Expected an ND4J backend that fits this machine. Received: " + e + ", caused by " + e.getCause()
               + ". Put nd4j-native, with the classifier of this platform, into the class path.",
           e);
-    }
-  }
-
-  private static void requireOneOf(String option, List<String> allowed, String value) {
-    if (!allowed.contains(value)) {
-      throw new KBridgeException(
-          ErrorCode.INVALID_INPUT,
-          "Expected option " + option + " to be one of " + allowed + ". Received: '" + value + "'. Choose one of them.");
+    } finally {
+      thread.setContextClassLoader(before);
     }
   }
 }

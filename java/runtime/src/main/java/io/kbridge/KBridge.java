@@ -2,6 +2,7 @@ package io.kbridge;
 
 import io.kbridge.bundle.Bundle;
 import io.kbridge.bundle.BundleSaver;
+import io.kbridge.plan.NativeArrays;
 import java.nio.file.Path;
 import java.util.Map;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -40,11 +41,25 @@ public final class KBridge {
    * @param options how to load and run it
    * @return the model; the caller closes it
    * @throws KBridgeException BUNDLE_NOT_FOUND, BUNDLE_FORMAT, SCHEMA_VERSION, DIGEST_MISMATCH, UNSUPPORTED_OP, INVALID_INPUT for an unknown
-   *     engine or device, or DEVICE_UNAVAILABLE
+   *     engine or device, DEVICE_UNAVAILABLE, or, on a GPU, SELF_TEST_FAILED: there the golden samples are run first
    */
   public static KBridgeModel load(Path bundle, LoadOptions options) {
     Backend.require(options);
-    return new KBridgeModel(Bundle.open(bundle, options.verifyDigests()), options);
+    KBridgeModel model = new KBridgeModel(Bundle.open(bundle, options.verifyDigests()), options);
+    if (!NativeArrays.inHostMemory() && model.hasGolden()) {
+      prove(model);
+    }
+    return model;
+  }
+
+  /** Lets nothing out that a GPU computes differently: no driver, card or library there is known to be right. */
+  private static void prove(KBridgeModel model) {
+    try {
+      model.selfTest().orThrow();
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
   }
 
   /**

@@ -233,6 +233,11 @@ public final class KBridgeModel implements AutoCloseable {
     return compute(s -> s.plans.describe(InputCheck.check(s.inputs, inputs), runs));
   }
 
+  /** Tells whether {@link #selfTest()} has anything to run. */
+  boolean hasGolden() {
+    return read(s -> s.bundle.golden() != null);
+  }
+
   /**
    * Runs the golden samples in the bundle and compares the outputs with what native Keras gave.
    *
@@ -332,7 +337,11 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   private <T> T compute(Function<State, T> computation) {
-    return read(computation);
+    return read(
+        s -> {
+          Backend.selectDevice(options);
+          return computation.apply(s);
+        });
   }
 
   private <T> T read(Function<State, T> reader) {

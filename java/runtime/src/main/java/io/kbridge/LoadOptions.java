@@ -60,7 +60,7 @@ public final class LoadOptions {
   /**
    * Returns what computes.
    *
-   * @return {@code auto}, {@code cpu} or {@code gpu}
+   * @return {@code auto}, {@code cpu}, {@code gpu}, or a GPU by its number as in {@code gpu:1}
    */
   public String device() {
     return device;
@@ -141,7 +141,8 @@ public final class LoadOptions {
     /**
      * Chooses what computes.
      *
-     * @param value {@code auto} (the default), {@code cpu} or {@code gpu}
+     * @param value {@code auto} (the default: what the ND4J backend in the class path computes on), {@code cpu}, {@code gpu}, or a GPU by
+     *     its number as in {@code gpu:1}
      * @return this
      */
     public Builder device(String value) {

@@ -15,7 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReferenceArray;
-import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -80,7 +79,7 @@ public final class HostCall {
             if (sizes[i] > 0) {
               INDArray output = outputs.get(i);
               INDArray dense = NativeArrays.isDense(output) ? output : output.dup('c');
-              Pointer.memcpy(new Address(targets[i], sizes[i]), NativeArrays.pointer(dense), sizes[i]);
+              NativeArrays.toHost(dense, new Address(targets[i], sizes[i]));
             }
           }
           return null;
@@ -145,6 +144,9 @@ public final class HostCall {
   }
 
   private INDArray input(int i, long address) {
+    if (!NativeArrays.inHostMemory()) {
+      return array(address, types[i], shapes[i]); // the caller's memory may hold something else than in the last call
+    }
     Laid last = laid.get(i);
     if (last == null || last.address != address) {
       last = new Laid(address, array(address, types[i], shapes[i]));

@@ -95,7 +95,7 @@ public final class HostResult implements AutoCloseable {
       throw new KBridgeException(
           ErrorCode.OUT_OF_MEMORY, "Expected " + size + " bytes of memory for an output. Received: none. Use smaller batches.");
     }
-    Pointer.memcpy(copy, NativeArrays.pointer(dense), size);
+    NativeArrays.toHost(dense, copy);
     return copy;
   }
 }

@@ -7,6 +7,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.bytedeco.javacpp.BytePointer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * The memory of one plan: native memory taken from the system in slabs, handed out in blocks, and handed out again once a block is
@@ -21,6 +24,7 @@ public final class Arena implements AutoCloseable {
   private static final long LARGEST_STEP = 1L << 25;
 
   private final List<Slab> slabs = new ArrayList<>();
+  private final List<INDArray> owned = new ArrayList<>();
   private final Arena outer;
   private final boolean grows;
 
@@ -84,6 +88,23 @@ public final class Arena implements AutoCloseable {
     return new Block(best, offset, size);
   }
 
+  /**
+   * Makes the array that lies in a block. On a GPU it has memory of its own, given back with the whole arena, and the block only says who
+   * else uses it.
+   */
+  INDArray array(Block block, DataType type, long... shape) {
+    if (NativeArrays.inHostMemory()) {
+      return NativeArrays.over(block.pointer(), type, shape);
+    }
+    INDArray array = Nd4j.createUninitializedDetached(type, 'c', shape);
+    outermost().owned.add(array);
+    return array;
+  }
+
+  private Arena outermost() {
+    return outer == null ? this : outer.outermost();
+  }
+
   /** Returns how much memory has been taken from the system. */
   long bytes() {
     return slabs.stream().mapToLong(slab -> slab.size).sum();
@@ -94,6 +115,8 @@ public final class Arena implements AutoCloseable {
   public void close() {
     slabs.forEach(Slab::close);
     slabs.clear();
+    owned.forEach(INDArray::close);
+    owned.clear();
   }
 
   /** Slabs of more than the smallest size are made of whole large pages. */
@@ -155,7 +178,7 @@ public final class Arena implements AutoCloseable {
     Slab(Block block) {
       owner = block;
       size = block.size;
-      memory = block.pointer();
+      memory = block.slab.memory == null ? null : block.pointer();
       start = 0;
       free.put(0L, size);
     }
@@ -164,6 +187,12 @@ public final class Arena implements AutoCloseable {
     Slab(long size) {
       this.owner = null;
       this.size = size;
+      if (!NativeArrays.inHostMemory()) {
+        memory = null;
+        start = 0;
+        free.put(0L, size);
+        return;
+      }
       long alignment = size < MemoryAdvice.LARGE_PAGE ? ALIGNMENT : MemoryAdvice.LARGE_PAGE;
       try {
         memory = new BytePointer(size + alignment);
@@ -180,10 +209,10 @@ public final class Arena implements AutoCloseable {
     }
 
     void close() {
-      if (owner == null) {
-        memory.deallocate();
-      } else {
+      if (owner != null) {
         owner.release();
+      } else if (memory != null) {
+        memory.deallocate();
       }
     }
 

@@ -1,5 +1,7 @@
 package io.kbridge.plan;
 
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
@@ -7,18 +9,100 @@ import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.concurrency.AffinityManager;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** Makes ND4J arrays over memory that is there already, without copying it. */
+/**
+ * Where ND4J's arrays lie. On the CPU that is memory which anybody may lay arrays over, and copy byte by byte. On a GPU every array has
+ * memory of its own there, which only ND4J reaches: then values cross by {@link #over}, {@link #copy} and {@link #toHost} alone.
+ */
 public final class NativeArrays {
   private static final long PIECE = 1L << 30;
 
   private NativeArrays() {}
 
+  /** Found out when first asked, because it makes ND4J choose its backend. */
+  private static final class Where {
+    // NB: the property lets tests run the plans of a GPU on a CPU: same steps, same copies, memory of their own.
+    private static final boolean HOST = Nd4j.getEnvironment().isCPU() && !Boolean.getBoolean("io.kbridge.deviceMemory");
+
+    private Where() {}
+  }
+
   /**
-   * Makes a 'c' order array over memory. The caller keeps the memory alive for as long as the array is used.
+   * Tells whether arrays lie in this process's own memory.
+   *
+   * @return false on a GPU
+   */
+  public static boolean inHostMemory() {
+    return Where.HOST;
+  }
+
+  /**
+   * Copies all elements to memory of this process.
+   *
+   * @param from a dense array, not empty
+   * @param target where the first element goes
+   */
+  public static void toHost(INDArray from, Pointer target) {
+    if (!inHostMemory()) {
+      Nd4j.getExecutioner().commit();
+      Nd4j.getAffinityManager().ensureLocation(from, AffinityManager.Location.HOST);
+    }
+    Pointer.memcpy(target, start(from.data(), byteOffset(from)), from.length() * from.dataType().width());
+  }
+
+  /**
+   * Tells whether all elements of one array lie in the memory of another.
+   *
+   * @param view an array
+   * @param base another
+   * @return true if so, also for two empty ones
+   */
+  public static boolean isWithin(INDArray view, INDArray base) {
+    if (view.isEmpty() || base.isEmpty()) {
+      return view.isEmpty() && base.isEmpty();
+    }
+    return inOneBuffer(view, base) && start(view) >= start(base) && end(view) <= end(base);
+  }
+
+  /**
+   * Tells whether two dense arrays have memory in common.
+   *
+   * @param a an array
+   * @param b another
+   * @return true if so
+   */
+  public static boolean overlap(INDArray a, INDArray b) {
+    return !a.isEmpty() && !b.isEmpty() && inOneBuffer(a, b) && start(a) < end(b) && start(b) < end(a);
+  }
+
+  private static boolean inOneBuffer(INDArray a, INDArray b) {
+    return inHostMemory() || root(a.data()) == root(b.data());
+  }
+
+  private static DataBuffer root(DataBuffer buffer) {
+    DataBuffer root = buffer;
+    while (root.originalDataBuffer() != null && root.originalDataBuffer() != root) {
+      root = root.originalDataBuffer();
+    }
+    return root;
+  }
+
+  private static long start(INDArray array) {
+    return inHostMemory() ? address(array) : byteOffset(array);
+  }
+
+  private static long end(INDArray array) {
+    return start(array) + array.length() * array.dataType().width();
+  }
+
+  /**
+   * Makes a 'c' order array over memory of this process. The caller keeps the memory alive for as long as the array is used. (On a GPU
+   * the array is a copy of what the memory holds now.)
    *
    * @param memory the first element; aligned for the type
    * @param type the element type
@@ -97,7 +181,8 @@ public final class NativeArrays {
    */
   public static long address(INDArray array) {
     // NB: data().address() is the start of the buffer, also for a view that begins later in it.
-    return array.data().pointer().address() + array.offset() * array.dataType().width();
+    requireHostMemory();
+    return array.data().pointer().address() + byteOffset(array);
   }
 
   /**
@@ -117,8 +202,25 @@ public final class NativeArrays {
    * @return the pointer
    */
   public static Pointer pointer(INDArray array) {
-    BytePointer start = new BytePointer(array.data().pointer());
-    return start.getPointer(BytePointer.class, array.offset() * array.dataType().width());
+    requireHostMemory();
+    return start(array.data(), byteOffset(array));
+  }
+
+  private static Pointer start(DataBuffer buffer, long offset) {
+    return new BytePointer(buffer.pointer()).getPointer(BytePointer.class, offset);
+  }
+
+  private static long byteOffset(INDArray array) {
+    return array.offset() * array.dataType().width();
+  }
+
+  /** Lets nobody read memory of this process in place of a GPU's: it would hold other numbers. */
+  private static void requireHostMemory() {
+    if (!inHostMemory()) {
+      throw new KBridgeException(
+          ErrorCode.DEVICE_UNAVAILABLE,
+          "Expected arrays in this process's memory. Received: arrays of a GPU. This part of kbridge works on the CPU only: use device 'cpu'.");
+    }
   }
 
   /**
@@ -140,6 +242,10 @@ public final class NativeArrays {
    * @param to another
    */
   public static void copy(INDArray from, INDArray to) {
+    if (!inHostMemory()) {
+      to.assign(from);
+      return;
+    }
     try (Pointer source = borrowed(from);
         Pointer target = borrowed(to)) {
       Pointer.memcpy(target, source, from.length() * from.dataType().width());

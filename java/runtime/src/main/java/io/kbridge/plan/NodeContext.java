@@ -157,7 +157,7 @@ final class NodeContext implements OpContext {
       outputs[output] = place.take(constant);
     } else {
       Arena.Block block = arena.allocate(bytes(info.dtype(), shape));
-      INDArray array = NativeArrays.over(block.pointer(), info.dtype(), shape);
+      INDArray array = arena.array(block, info.dtype(), shape);
       outputs[output] = new Value(array, block, constant);
       own.put(array, block);
     }
@@ -183,7 +183,7 @@ final class NodeContext implements OpContext {
     }
     Arena.Block block = arena.allocate(bytes(type, shape));
     scratch.add(block);
-    INDArray array = NativeArrays.over(block.pointer(), type, shape);
+    INDArray array = arena.array(block, type, shape);
     own.put(array, block);
     return array;
   }
@@ -289,21 +289,11 @@ final class NodeContext implements OpContext {
   /** Finds which input an array is a view of. */
   private Value owner(INDArray view) {
     for (int i = 0; i < inputCount(); i++) {
-      if (hasInput(i) && isWithin(view, input(i))) {
+      if (hasInput(i) && NativeArrays.isWithin(view, input(i))) {
         return inputValue(i);
       }
     }
     throw fault("a view of one of the inputs", "an array with memory of its own");
-  }
-
-  private static boolean isWithin(INDArray view, INDArray base) {
-    if (view.isEmpty() || base.isEmpty()) {
-      return view.isEmpty() && base.isEmpty();
-    }
-    long from = NativeArrays.address(base);
-    long to = from + base.length() * base.dataType().width();
-    long at = NativeArrays.address(view);
-    return at >= from && at + view.length() * view.dataType().width() <= to;
   }
 
   private ValueInfo declared(int output, long[] shape) {

@@ -5,9 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
-import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * A graph compiled for one set of input shapes. Not reentrant: one thread at a time, so models keep a pool of plans. Shares weights with
@@ -115,20 +113,12 @@ public final class Plan implements AutoCloseable {
     if (array.isEmpty()) {
       return NativeArrays.empty(array.dataType(), array.shape());
     }
-    // NB: detached, so that a workspace the caller has open does not own the result.
-    INDArray copy = Nd4j.createUninitializedDetached(array.dataType(), 'c', array.shape());
-    copyMemory(array, copy);
-    return copy;
+    return NativeArrays.copy(array);
   }
 
   private static void copy(INDArray from, INDArray to) {
     if (!to.isEmpty()) {
-      copyMemory(NativeArrays.isDense(from) ? from : from.dup('c'), to);
+      NativeArrays.copy(NativeArrays.isDense(from) ? from : from.dup('c'), to);
     }
-  }
-
-  private static void copyMemory(INDArray from, INDArray to) {
-    Pointer.memcpy(
-        NativeArrays.pointer(to), NativeArrays.pointer(from), from.length() * from.dataType().width());
   }
 }

@@ -53,6 +53,6 @@ public final class ShapeInference {
       return new Value(NativeArrays.empty(type.dataType(), shape), null, false);
     }
     Arena.Block block = arena.allocate(bytes);
-    return new Value(NativeArrays.over(block.pointer(), type.dataType(), shape), block, false);
+    return new Value(arena.array(block, type.dataType(), shape), block, false);
   }
 }

@@ -4,38 +4,28 @@ import io.kbridge.plan.NativeArrays;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** A copy of one dense array's memory to another's, prepared once. */
+/** A copy of one dense array's elements to another, prepared once. */
 final class Copy {
-  private final Pointer from;
-  private final Pointer to;
-  private final long bytes;
+  private final Runnable work;
 
-  private Copy(Pointer from, Pointer to, long bytes) {
-    this.from = from;
-    this.to = to;
-    this.bytes = bytes;
+  private Copy(Runnable work) {
+    this.work = work;
   }
 
   static Copy of(INDArray from, INDArray to) {
     if (to.isEmpty()) {
-      return new Copy(null, null, 0);
+      return new Copy(() -> {});
     }
-    return new Copy(NativeArrays.pointer(from), NativeArrays.pointer(to), to.length() * to.dataType().width());
+    if (!NativeArrays.inHostMemory()) {
+      return new Copy(() -> NativeArrays.copy(from, to));
+    }
+    Pointer source = NativeArrays.pointer(from);
+    Pointer target = NativeArrays.pointer(to);
+    long bytes = to.length() * to.dataType().width();
+    return new Copy(() -> Pointer.memcpy(target, source, bytes));
   }
 
   void run() {
-    if (bytes > 0) {
-      Pointer.memcpy(to, from, bytes);
-    }
-  }
-
-  /** Tells whether two arrays have memory in common. */
-  static boolean overlap(INDArray a, INDArray b) {
-    if (a.isEmpty() || b.isEmpty()) {
-      return false;
-    }
-    long startA = NativeArrays.address(a);
-    long startB = NativeArrays.address(b);
-    return startA < startB + b.length() * b.dataType().width() && startB < startA + a.length() * a.dataType().width();
+    work.run();
   }
 }

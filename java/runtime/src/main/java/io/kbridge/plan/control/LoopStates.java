@@ -1,6 +1,7 @@
 package io.kbridge.plan.control;
 
 import io.kbridge.plan.CompiledBody;
+import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import java.util.ArrayList;
 import java.util.List;
@@ -55,9 +56,9 @@ final class LoopStates {
           next.equalShapes(state) && next.dataType() == state.dataType(),
           "state " + i + " to keep its shape and type, " + state.shapeInfoToString(),
           next.shapeInfoToString());
-      if (lastStepKnown && !body.reads(firstInput + i) && !Copy.overlap(next, state)) {
+      if (lastStepKnown && !body.reads(firstInput + i) && !NativeArrays.overlap(next, state)) {
         afterLast.add(Copy.of(next, state));
-      } else if (!Copy.overlap(next, state)) {
+      } else if (!NativeArrays.overlap(next, state)) {
         moved.add(i);
       }
     }
@@ -66,7 +67,7 @@ final class LoopStates {
     for (int i : moved) {
       INDArray next = body.output(i);
       INDArray state = states.get(i);
-      if (moved.stream().anyMatch(other -> Copy.overlap(next, states.get(other)))) {
+      if (moved.stream().anyMatch(other -> NativeArrays.overlap(next, states.get(other)))) {
         INDArray between = context.scratch(state.dataType(), state.shape());
         afterEach.add(Copy.of(next, between));
         second.add(Copy.of(between, state));
