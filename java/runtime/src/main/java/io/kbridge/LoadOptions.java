@@ -1,6 +1,7 @@
 package io.kbridge;
 
 import io.kbridge.plan.Engine;
+import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.onednn.OneDnnEngine;
 import java.util.Objects;
@@ -108,7 +109,8 @@ public final class LoadOptions {
    * @param packed told whenever the engine has copied weights into memory of its own
    */
   Engine newEngine(Runnable packed) {
-    return engine.equals("nd4j") ? Engine.NONE : new OneDnnEngine(packed);
+    boolean nd4j = engine.equals("nd4j") || !NativeArrays.inHostMemory();
+    return nd4j ? Engine.NONE : new OneDnnEngine(packed);
   }
 
   OpRegistry registry() {
