@@ -119,6 +119,13 @@ public final class Requests {
     Object object = objects.remove(number);
     if (object instanceof SharedSegment) {
       ((SharedSegment) object).release();
+    } else if (object instanceof AutoCloseable) {
+      // NB: its native memory would stay, for an object that nobody can close any more.
+      try {
+        ((AutoCloseable) object).close();
+      } catch (Exception e) {
+        System.err.println("kbridge: closing what was forgotten: " + e);
+      }
     }
   }
 
