@@ -43,8 +43,8 @@ class Jvm(ABC):
     """One running JVM."""
 
     @abstractmethod
-    def load(self, path: str, options: str) -> JavaObject:
-        """Loads a bundle; returns its ``HostModel``."""
+    def static(self, owner: str, method: str, *args: Any) -> Any:
+        """Calls a static method of a class of ``io.kbridge.host``; see `ask`."""
 
     @abstractmethod
     def ask(self, target: JavaObject, method: str, *args: Any) -> Any:

@@ -22,7 +22,10 @@ from kbridge.jvm.options import JvmOptions, arguments, class_path, openmp_enviro
 
 _log = logging.getLogger(__name__)
 
-DOOR = "io.kbridge.host.HostModel"
+PACKAGE = "io.kbridge.host"
+"""Where the Java classes are that Python talks to."""
+
+DOOR = f"{PACKAGE}.HostModel"
 """The Java class Python talks to; that it loads is the proof of a right class path."""
 
 

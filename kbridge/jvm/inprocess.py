@@ -30,8 +30,8 @@ class InProcess(Host):
 
 
 class _InProcessJvm(Jvm):
-    def load(self, path: str, options: str) -> JavaObject:
-        return _call(host.java_class(host.DOOR).load, path, options)
+    def static(self, owner: str, method: str, *args: Any) -> Any:
+        return self.ask(host.java_class(f"{host.PACKAGE}.{owner}"), method, *args)
 
     def ask(self, target: JavaObject, method: str, *args: Any) -> Any:
         # NB: at the interpreter's end the JVM has ended too, and taken the object with it.

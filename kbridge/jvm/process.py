@@ -157,8 +157,8 @@ class _ProcessJvm(Jvm):
         described = json.loads(self.ask(self._root, "describe"))
         self._dtypes = described["types"]
 
-    def load(self, path: str, options: str) -> JavaObject:
-        return self.ask(self._root, "load", path, options)
+    def static(self, owner: str, method: str, *args: Any) -> Any:
+        return self.request(owner, method, args)
 
     def ask(self, target: JavaObject, method: str, *args: Any) -> Any:
         return self.request(target, method, args)
@@ -180,8 +180,9 @@ class _ProcessJvm(Jvm):
     def request(
         self, target: JavaObject, method: str, args: Sequence[Any], segment: Segment | None = None
     ) -> Any:
-        """Calls a method, which may work on a segment."""
-        asked: dict[str, Any] = {"target": target.number, "method": method, "args": args}
+        """Calls a method of an object, or of a class by its name; it may work on a segment."""
+        named = target if isinstance(target, str) else target.number
+        asked: dict[str, Any] = {"target": named, "method": method, "args": args}
         if segment is not None:
             asked["segment"] = segment.java.number
         if self._forgotten:

@@ -165,7 +165,7 @@ class Session:
 
     def _load(self) -> _Loaded:
         jvm = self._host.start(self._device)
-        door = jvm.load(self._path, self._options)
+        door = jvm.static("HostModel", "load", self._path, self._options)
         if self._seed is not None:
             jvm.ask(door, "reinitialize", self._seed)
         return _Loaded(jvm, door)

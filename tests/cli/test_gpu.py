@@ -263,5 +263,6 @@ def test_java_says_the_same(jvm, identity_bundle, device, code, message):
 
     path = str(identity_bundle([("x", (None, 2), "float32")]))
     with pytest.raises(kbridge.KBridgeError, match=message) as caught:
-        InProcess().start("cpu").load(path, f'{{"device": "{device}"}}')
+        options = f'{{"device": "{device}"}}'
+        InProcess().start("cpu").static("HostModel", "load", path, options)
     assert type(caught.value).code == code

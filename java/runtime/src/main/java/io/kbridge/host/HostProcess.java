@@ -63,17 +63,6 @@ public final class HostProcess {
   }
 
   /**
-   * Loads a bundle; see {@link HostModel#load}.
-   *
-   * @param path of the bundle
-   * @param optionsJson how to load it
-   * @return the model
-   */
-  public HostModel load(String path, String optionsJson) {
-    return HostModel.load(path, optionsJson);
-  }
-
-  /**
    * Maps memory that the parent shares.
    *
    * @param file by which the memory is opened

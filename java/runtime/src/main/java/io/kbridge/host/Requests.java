@@ -22,6 +22,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class Requests {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String PACKAGE = Requests.class.getPackageName() + '.';
 
   private final Map<Long, Object> objects = new ConcurrentHashMap<>();
   private final Map<String, Method> methods = new ConcurrentHashMap<>();
@@ -39,8 +40,9 @@ public final class Requests {
   /**
    * Calls a method.
    *
-   * @param request a JSON object: {@code target}, the object's number; {@code method}; {@code args}, a list; and optionally {@code segment},
-   *     the number of a {@link SharedSegment} that the call works on, and {@code forget}, the numbers of objects that nobody asks any more
+   * @param request a JSON object: {@code target}, the object's number, or the name of a class of this package; {@code method}; {@code args}, a
+   *     list; and optionally {@code segment}, the number of a {@link SharedSegment} that the call works on, and {@code forget}, the numbers of
+   *     objects that nobody asks any more
    * @return a JSON object: {@code value}, {@code object} (a number), or {@code error} with {@code code}, {@code kind}, {@code message}, {@code
    *     shown} and {@code trace}
    */
@@ -60,9 +62,11 @@ public final class Requests {
   }
 
   private Object invoke(JsonNode json) throws ReflectiveOperationException, JsonProcessingException {
-    Object target = object(json.get("target").asLong());
+    JsonNode named = json.get("target");
+    Object target = named.isTextual() ? null : object(named.asLong());
+    Class<?> owner = target == null ? Class.forName(PACKAGE + named.asText()) : target.getClass();
     JsonNode given = json.get("args");
-    Method method = method(target.getClass(), json.get("method").asText(), given.size());
+    Method method = method(owner, json.get("method").asText(), given.size(), target == null);
     Object[] args = new Object[given.size()];
     for (int i = 0; i < args.length; i++) {
       args[i] = JSON.treeToValue(given.get(i), method.getParameterTypes()[i]);
@@ -88,12 +92,12 @@ public final class Requests {
     return object;
   }
 
-  private Method method(Class<?> owner, String name, int count) {
+  private Method method(Class<?> owner, String name, int count, boolean isStatic) {
     return methods.computeIfAbsent(
-        owner.getName() + ' ' + name + ' ' + count,
+        owner.getName() + ' ' + name + ' ' + count + ' ' + isStatic,
         key -> {
           for (Method method : owner.getMethods()) {
-            boolean ours = method.getDeclaringClass() == owner && !Modifier.isStatic(method.getModifiers());
+            boolean ours = method.getDeclaringClass() == owner && Modifier.isStatic(method.getModifiers()) == isStatic;
             if (ours && method.getName().equals(name) && method.getParameterCount() == count) {
               return method;
             }
