@@ -49,6 +49,8 @@ EXITS: dict[type[errors.KBridgeError], Exit] = {
     errors.JvmProcessError: Exit.INTERNAL,
     errors.JvmOutOfMemoryError: Exit.ENVIRONMENT,
     errors.MissingPackageError: Exit.ENVIRONMENT,
+    errors.PythonUnavailableError: Exit.ENVIRONMENT,
+    errors.PythonFailedError: Exit.INTERNAL,
 }
 
 
