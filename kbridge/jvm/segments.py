@@ -71,15 +71,18 @@ def available_memory() -> int:
     """Returns how many bytes this process can still get, from the machine and its container."""
     with open("/proc/meminfo", encoding="ascii") as lines:
         fields = dict(line.split(":", 1) for line in lines)
-    found = [int(fields["MemAvailable"].split()[0]) << 10]
+    machine = int(fields["MemAvailable"].split()[0]) << 10
     folder = Path("/sys/fs/cgroup")
-    limit, used = folder / "memory.max", folder / "memory.current"
-    if limit.is_file() and used.is_file():
-        text = limit.read_text(encoding="ascii").strip()
-        if text.isdigit():
-            # NB: what is used counts files that the system would give up, so this errs low.
-            found.append(max(int(text) - int(used.read_text(encoding="ascii")), 0))
-    return min(found)
+    names = ("memory.max", "memory.current", "memory.stat")
+    if not all((folder / name).is_file() for name in names):
+        return machine
+    limit, used, told = ((folder / name).read_text(encoding="ascii").strip() for name in names)
+    if not limit.isdigit():
+        return machine
+    # NB: what is used counts cached files, which the system gives up for others.
+    counts = dict(line.split() for line in told.splitlines())
+    cached = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file"))
+    return min(machine, max(int(limit) - int(used) + cached, 0))
 
 
 def _full(wanted: int, received: str) -> errors.JvmOutOfMemoryError:
