@@ -144,8 +144,8 @@ def java_error(code: str | None, kind: str, text: str, shown: str) -> errors.KBr
     if kind == "java.lang.OutOfMemoryError":
         return errors.JvmOutOfMemoryError(
             f"Expected enough memory in the JVM. Received: {shown}. Use a smaller batch_size, or "
-            "give the JVM more before its start: kbridge.jvm.host.configure(heap=..., offheap=...), "
-            "or kbridge.JvmProcess(heap=..., offheap=...) for one in a process of its own."
+            "give the JVM more before its start: kbridge.jvm.host.configure(heap=..., offheap=...) "
+            "or, for one in a process of its own, kbridge.JvmProcess(heap=..., offheap=...)."
         )
     return errors.InternalError(
         f"Expected no error of this kind from the JVM. Received: {shown}. "
