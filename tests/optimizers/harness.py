@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,22 @@ SHAPES = {
     "large": (300, 401),  # more than one thread's share, and no multiple of a block
 }
 
-Gradients = dict[str, "np.ndarray | None"]
+
+@dataclass
+class Slices:
+    """A gradient in rows, TensorFlow's `IndexedSlices`."""
+
+    values: np.ndarray
+    indices: np.ndarray
+
+    def dense(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Returns the sum at each place."""
+        total = np.zeros(shape, np.float32)
+        np.add.at(total, self.indices, self.values)
+        return total
+
+
+Gradients = dict[str, "np.ndarray | Slices | None"]
 
 
 class Weights(keras.layers.Layer):
@@ -71,12 +87,19 @@ def keras_step(model: keras.Model, graph: bool) -> Callable[[Gradients], None]:
     def apply(tensors: list) -> None:
         model.optimizer.apply_gradients(zip(tensors, model.trainable_variables, strict=True))
 
+    def tensor(name: str, values: Any) -> Any:
+        if isinstance(values, Slices):
+            shape = tf.constant(SHAPES[name], tf.int64)
+            rows, places = tf.constant(values.values), tf.constant(values.indices)
+            return tf.IndexedSlices(rows, places, shape)
+        return None if values is None else tf.convert_to_tensor(values)
+
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     compiled = tf.function(apply) if graph else apply
 
     def step(given: Gradients) -> None:
-        compiled([None if g is None else tf.convert_to_tensor(g) for g in given.values()])
+        compiled([tensor(name, values) for name, values in given.items()])
 
     return step
 
@@ -123,6 +146,12 @@ def view(array: Any) -> np.ndarray:
     return np.ctypeslib.as_array(cells).reshape(shape)
 
 
+def _array(values: np.ndarray, kind: str) -> Any:
+    import jpype
+
+    return jpype.JArray(getattr(jpype, kind))(values.tolist())
+
+
 class JvmOptimizer:
     """The JVM's optimizer of a bundle, with weights and gradients in memory of its own."""
 
@@ -141,12 +170,20 @@ class JvmOptimizer:
     def step(self, given: Gradients) -> bool:
         """Does a step; returns whether it was applied."""
         passed = host.java_class("java.util.HashMap")()
+        rows = host.java_class("java.util.HashMap")()
         for name, values in given.items():
+            if isinstance(values, Slices):
+                factory = host.java_class("org.nd4j.linalg.factory.Nd4j")
+                make = host.java_class("io.kbridge.train.optimizer.RowGradient")
+                found = factory.createFromArray(_array(values.values.ravel(), "JFloat"))
+                indices = factory.createFromArray(_array(values.indices, "JLong"))
+                rows.put(f"w/{name}", make(indices, found))
+                values = values.dense(SHAPES[name])
             if values is not None:
                 memory = self._gradients[f"w/{name}"]
                 view(memory)[...] = values
                 passed.put(f"w/{name}", memory)
-        return bool(self.java.apply(passed, None))
+        return bool(self.java.apply(passed, rows, None))
 
     def weight(self, name: str) -> np.ndarray:
         """Returns a weight by its short name."""

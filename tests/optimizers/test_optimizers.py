@@ -157,6 +157,34 @@ def test_scheduled(jvm, tmp_path, name):
     follow(optimizer, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        *((name, "plain") for name in OPTIMIZERS),
+        *itertools.product(
+            ("SGD", "Adam", "Adamax", "Adafactor"),
+            ("clipnorm", "global_clipnorm", "clipvalue", "accumulated"),
+        ),
+    ],
+)
+def test_gradients_in_rows(jvm, tmp_path, name, variant):
+    """A row that was read twice counts with two squares, as in Keras with TensorFlow."""
+    model = harness.model_with(OPTIMIZERS[name](**VARIANTS[variant]))
+    jvm_optimizer = harness.JvmOptimizer(harness.write(model, tmp_path / "m.h5"))
+    step = harness.keras_step(model, graph=name.startswith("Ftrl"))
+    rng = np.random.default_rng(5)
+    for i in range(4):
+        given = harness.gradients(i)
+        for weight, width, count in (("embedding", 4, 9), ("large", 401, 40)):
+            indices = rng.integers(0, harness.SHAPES[weight][0], count)
+            indices[-1] = indices[0]  # NB: Keras sums up equal rows in some places only.
+            values = rng.normal(0, 0.3, (count, width)).astype("float32")
+            given[weight] = harness.Slices(values, indices)
+        step(given)
+        jvm_optimizer.step(given)
+        harness.compare(model, jvm_optimizer, f"step {i}", TOLERANCE)
+
+
 def test_weights_without_gradients_stay(jvm, tmp_path):
     model = harness.model_with(optimizers.Adam(0.1, weight_decay=0.1, use_ema=True))
     jvm_optimizer = harness.JvmOptimizer(harness.write(model, tmp_path / "m.h5"))

@@ -23,6 +23,11 @@ public final class GradientFamily implements OptimizerFamily {
     }
 
     @Override
+    public Magnitude magnitude() {
+      return Magnitude.NONE;
+    }
+
+    @Override
     public List<List<Slot>> slots(TrainedWeight weight) {
       return momentum == 0 ? List.of() : List.of(List.of(Slot.zeros("momentum")));
     }
@@ -31,13 +36,13 @@ public final class GradientFamily implements OptimizerFamily {
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
       if (momentum == 0) {
-        return (w, g, slots, n) -> {
+        return (w, g, q, slots, n) -> {
           for (int i = 0; i < n; i++) {
             w[i] -= g[i] * lr;
           }
         };
       }
-      return nesterov ? (w, g, slots, n) -> nesterov(w, g, slots[0], n, lr) : (w, g, slots, n) -> momentum(w, g, slots[0], n, lr);
+      return nesterov ? (w, g, q, slots, n) -> nesterov(w, g, slots[0], n, lr) : (w, g, q, slots, n) -> momentum(w, g, slots[0], n, lr);
     }
 
     private void momentum(float[] w, float[] g, float[] m, int n, float lr) {
@@ -65,6 +70,11 @@ public final class GradientFamily implements OptimizerFamily {
     }
 
     @Override
+    public Magnitude magnitude() {
+      return Magnitude.NONE;
+    }
+
+    @Override
     public List<List<Slot>> slots(TrainedWeight weight) {
       return List.of(List.of(Slot.zeros("momentum")));
     }
@@ -72,7 +82,7 @@ public final class GradientFamily implements OptimizerFamily {
     @Override
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         for (int i = 0; i < n; i++) {
           w[i] -= lr * Math.signum(m[i] * beta1 + g[i] * (1 - beta1));

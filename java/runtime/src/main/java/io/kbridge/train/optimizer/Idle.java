@@ -29,7 +29,7 @@ final class Idle implements Optimizer {
   }
 
   @Override
-  public boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints) {
+  public boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, Consumer<Set<String>> constraints) {
     return true;
   }
 

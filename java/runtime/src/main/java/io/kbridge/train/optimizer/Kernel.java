@@ -8,8 +8,9 @@ public interface Kernel {
    *
    * @param w the weight's values
    * @param g the gradient, clipped and unscaled; may be overwritten
+   * @param q the gradient's magnitudes that the rule asks for; may be overwritten
    * @param slots the values of the weight's slots, in the rule's order, placeholders left out
-   * @param n how many values of w and g count; of the slots too, unless the rule takes whole weights
+   * @param n how many values of w, g and q count; of the slots too, unless the rule takes whole weights
    */
-  void update(float[] w, float[] g, float[][] slots, int n);
+  void update(float[] w, float[] g, float[] q, float[][] slots, int n);
 }

@@ -62,7 +62,7 @@ final class LossScaleOptimizer implements Optimizer {
   }
 
   @Override
-  public boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints) {
+  public boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, Consumer<Set<String>> constraints) {
     Map<String, INDArray> mine = new HashMap<>(gradients);
     mine.keySet().retainAll(trained());
     boolean finite = mine.values().stream().allMatch(Finite::all);
@@ -71,7 +71,7 @@ final class LossScaleOptimizer implements Optimizer {
       scale.set(scale.number() * 0.5f);
       return false;
     }
-    inner.apply(mine, scale.number(), constraints);
+    inner.apply(mine, rows, scale.number(), constraints);
     if (counter.count() == growthSteps - 1) {
       counter.set(0L);
       scale.set(scale.number() * 2);

@@ -45,12 +45,12 @@ public final class MomentsFamily implements OptimizerFamily {
     /** Adam's update. */
     final Kernel adam(float lr, StepState step) {
       float alpha = lr * StepState.sqrt(1 - step.toLocalStep(beta2)) / (1 - step.toLocalStep(beta1));
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         float[] v = slots[1];
         for (int i = 0; i < n; i++) {
           m[i] += (g[i] - m[i]) * rest1;
-          v[i] += (g[i] * g[i] - v[i]) * rest2;
+          v[i] += (q[i] - v[i]) * rest2;
           w[i] -= m[i] * alpha / ((float) Math.sqrt(v[i]) + epsilon);
         }
       };
@@ -77,13 +77,13 @@ public final class MomentsFamily implements OptimizerFamily {
         return adam(step.learningRate(), step);
       }
       float alpha = step.learningRate() * StepState.sqrt(1 - step.toLocalStep(beta2)) / (1 - step.toLocalStep(beta1));
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         float[] v = slots[1];
         float[] most = slots[2];
         for (int i = 0; i < n; i++) {
           m[i] += (g[i] - m[i]) * rest1;
-          v[i] += (g[i] * g[i] - v[i]) * rest2;
+          v[i] += (q[i] - v[i]) * rest2;
           most[i] = Math.max(most[i], v[i]);
           w[i] -= m[i] * alpha / ((float) Math.sqrt(most[i]) + epsilon);
         }
@@ -102,15 +102,20 @@ public final class MomentsFamily implements OptimizerFamily {
     }
 
     @Override
+    public Magnitude magnitude() {
+      return Magnitude.SIZES;
+    }
+
+    @Override
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
       float correction = 1 - step.toLocalStep(beta1);
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         float[] u = slots[1];
         for (int i = 0; i < n; i++) {
           m[i] += (g[i] - m[i]) * rest1;
-          u[i] = Math.max(beta2 * u[i], Math.abs(g[i]));
+          u[i] = Math.max(beta2 * u[i], q[i]);
           w[i] -= lr * m[i] / (correction * (u[i] + epsilon));
         }
       };
@@ -144,12 +149,12 @@ public final class MomentsFamily implements OptimizerFamily {
       float rest = 1 - product;
       float restNext = 1 - product * next;
       float correction = 1 - step.toLocalStep(beta2);
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         float[] v = slots[1];
         for (int i = 0; i < n; i++) {
           m[i] += (g[i] - m[i]) * (1 - beta1);
-          v[i] += (g[i] * g[i] - v[i]) * (1 - beta2);
+          v[i] += (q[i] - v[i]) * (1 - beta2);
           float mean = next * m[i] / restNext + (1 - now) * g[i] / rest;
           w[i] -= mean * lr / ((float) Math.sqrt(v[i] / correction) + epsilon);
         }
@@ -176,11 +181,11 @@ public final class MomentsFamily implements OptimizerFamily {
       float correction = 1 - step.toLocalStep(beta2);
       float share = 1 / step.localStep();
       float rest = 1 - beta1;
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] z = slots[0];
         float[] v = slots[1];
         for (int i = 0; i < n; i++) {
-          v[i] += (g[i] * g[i] - v[i]) * (1 - beta2);
+          v[i] += (q[i] - v[i]) * (1 - beta2);
           z[i] -= lr * g[i] / ((float) Math.sqrt(v[i] / correction) + epsilon);
           // NB: the formula has the momentum before the step here, and with JAX Keras computes it so. With TensorFlow and PyTorch, what
           // it sets aside is the variable itself, and so the momentum after the step.

@@ -47,9 +47,9 @@ final class MultiOptimizer implements Optimizer {
   }
 
   @Override
-  public boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints) {
+  public boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, Consumer<Set<String>> constraints) {
     inner.stream().filter(RuleOptimizer.class::isInstance).forEach(one -> ((RuleOptimizer) one).check(gradients));
-    inner.forEach(one -> one.apply(gradients, constraints));
+    inner.forEach(one -> one.apply(gradients, rows, constraints));
     iteration.set(iteration.count() + 1);
     return true;
   }

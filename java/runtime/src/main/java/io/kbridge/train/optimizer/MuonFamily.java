@@ -77,7 +77,7 @@ public final class MuonFamily implements OptimizerFamily {
       }
       long rows = weight.shape()[0];
       long columns = weight.shape()[1];
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         for (int i = 0; i < n; i++) {
           m[i] += g[i] + m[i] * momentumLess1;

@@ -45,12 +45,24 @@ public interface Optimizer {
    * Does one step: changes the weights and the optimizer's state.
    *
    * @param gradients the gradients of the scaled loss by weight, dense, 'c' order; a weight without one stays as it is
+   * @param rows of weights of which only rows were read, the gradients of each reading, beside their sums in the gradients
    * @param constraints is called when the weights are updated, with the names of those that had gradients, before the step is counted; null
    *     for nothing to do
    * @return false if a gradient was not finite and loss scaling left out the step
    * @throws KBridgeException INVALID_INPUT if there are no gradients or one does not fit; nothing is changed then
    */
-  boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints);
+  boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, Consumer<Set<String>> constraints);
+
+  /**
+   * Does one step, with no gradients in rows.
+   *
+   * @param gradients as above
+   * @param constraints as above
+   * @return as above
+   */
+  default boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints) {
+    return apply(gradients, Map.of(), constraints);
+  }
 
   /** Does what Keras does at the end of {@code fit}: with a moving average of the weights, they take its values. */
   void finish();

@@ -1,10 +1,14 @@
 package io.kbridge.train.optimizer;
 
+import io.kbridge.plan.Threads;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.DoubleAdder;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
@@ -15,9 +19,12 @@ final class Pass {
 
   private final List<TrainedWeight> weights;
   private final List<List<Piece>> groups = new ArrayList<>();
+  // NB: kept from step to step, since it is as large as the weight and mostly zeros.
+  private final float[][] room;
 
   Pass(List<TrainedWeight> weights, UpdateRule rule) {
     this.weights = weights;
+    this.room = new float[weights.size()][];
     List<Piece> group = new ArrayList<>();
     long size = 0;
     for (int i = 0; i < weights.size(); i++) {
@@ -37,30 +44,62 @@ final class Pass {
   }
 
   /** Does a step. */
-  void run(Map<String, INDArray> gradients, Stages stages) {
+  void run(Map<String, INDArray> gradients, Map<String, RowGradient> inRows, Stages stages) {
     INDArray[] given = new INDArray[weights.size()];
     Kernel[] kernels = new Kernel[given.length];
     for (int i = 0; i < given.length; i++) {
       given[i] = gradients.get(weights.get(i).name());
       kernels[i] = given[i] == null || !stages.updates() ? null : stages.kernel(weights.get(i));
     }
-    float[][] clipping = stages.needsNorms() ? stages.clipping(squares(given, stages)) : new float[given.length][];
-    each(piece -> piece.update(given[piece.weight()], kernels[piece.weight()], clipping[piece.weight()], stages));
+    Rows[] rows = rows(inRows, stages);
+    float[][] clipping = stages.needsNorms() ? stages.clipping(squares(given, rows, stages)) : new float[given.length][];
+    for (int i = 0; i < rows.length; i++) {
+      if (rows[i] != null && stages.addsRowsUpInClipping()) {
+        rows[i] = null;
+      } else if (rows[i] != null) {
+        room[i] = room[i] == null ? new float[(int) weights.get(i).array().length()] : room[i];
+        rows[i].prepare(stages, clipping[i], stages.magnitude(), room[i]);
+      }
+    }
+    each(piece -> piece.update(given[piece.weight()], rows[piece.weight()], kernels[piece.weight()], clipping[piece.weight()], stages));
+    Stream.of(rows).filter(Objects::nonNull).forEach(Rows::clear);
   }
 
-  private double[] squares(INDArray[] gradients, Stages stages) {
+  private Rows[] rows(Map<String, RowGradient> given, Stages stages) {
+    Rows[] rows = new Rows[weights.size()];
+    for (int i = 0; i < rows.length; i++) {
+      RowGradient gradient = given.get(weights.get(i).name());
+      if (gradient != null && !stages.addsRowsUp()) {
+        rows[i] = new Rows(gradient, weights.get(i).shape(), stages.scale());
+      }
+    }
+    return rows;
+  }
+
+  private double[] squares(INDArray[] gradients, Rows[] rows, Stages stages) {
     DoubleAdder[] sums = Stream.generate(DoubleAdder::new).limit(gradients.length).toArray(DoubleAdder[]::new);
     each(
         piece -> {
-          if (gradients[piece.weight()] != null) {
+          if (gradients[piece.weight()] != null && rows[piece.weight()] == null) {
             sums[piece.weight()].add(piece.squares(gradients[piece.weight()], stages));
           }
         });
-    return Stream.of(sums).mapToDouble(DoubleAdder::sum).toArray();
+    double[] squares = Stream.of(sums).mapToDouble(DoubleAdder::sum).toArray();
+    for (int i = 0; i < squares.length; i++) {
+      squares[i] += rows[i] == null ? 0 : rows[i].squares();
+    }
+    return squares;
   }
 
+  /** Does something with all pieces, on as many threads as a call may use; each takes the next group that is left. */
   private void each(Consumer<Piece> action) {
-    Stream<List<Piece>> all = groups.stream();
-    (groups.size() > 1 ? all.parallel() : all).forEach(group -> group.forEach(action));
+    AtomicInteger next = new AtomicInteger();
+    IntStream threads = IntStream.range(0, Math.min(groups.size(), Threads.usual()));
+    threads.parallel().forEach(
+        thread -> {
+          for (int i = next.getAndIncrement(); i < groups.size(); i = next.getAndIncrement()) {
+            groups.get(i).forEach(action);
+          }
+        });
   }
 }

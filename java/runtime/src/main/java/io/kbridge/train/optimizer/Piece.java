@@ -87,7 +87,7 @@ final class Piece {
   }
 
   /** Does its part of a step; without gradients and kernel only what happens in any case. */
-  void update(INDArray gradients, Kernel kernel, float[] clipping, Stages stages) {
+  void update(INDArray gradients, Rows rows, Kernel kernel, float[] clipping, Stages stages) {
     if (gradients != null) {
       bind(gradients);
     } else if (average == null) {
@@ -95,6 +95,7 @@ final class Piece {
     }
     float[] w = new float[block];
     float[] g = gradients == null ? null : new float[block];
+    float[] q = kernel == null || stages.magnitude() == Magnitude.NONE ? null : new float[block];
     float[] sums = accumulated == null ? null : new float[block];
     float[] means = average == null ? null : new float[block];
     float[][] state = new float[slots.length][];
@@ -111,10 +112,10 @@ final class Piece {
         accumulate(g, at, n, stages.updates());
       }
       if (kernel != null) {
-        stages.clip(g, n, clipping);
+        finish(g, q, rows, at, n, clipping, stages);
         stages.decay(owner, w, n);
         exchange(state, at, n, true);
-        kernel.update(w, g, state, n);
+        kernel.update(w, g, q, state, n);
         exchange(state, at, n, false);
       }
       if (average != null) {
@@ -123,6 +124,22 @@ final class Piece {
         write(average, means, at, n);
       }
       write(values, w, at, n);
+    }
+  }
+
+  /** Clips the gradients and finds their magnitudes. */
+  private void finish(float[] g, float[] q, Rows rows, int at, int n, float[] clipping, Stages stages) {
+    if (rows == null) {
+      stages.clip(g, n, clipping);
+      stages.magnitude().of(g, q, n);
+      return;
+    }
+    rows.gradients(g, from + at, n);
+    if (rows.leavesClipping()) {
+      stages.clip(g, n, clipping);
+    }
+    if (q != null) {
+      rows.magnitudes(q, from + at, n);
     }
   }
 

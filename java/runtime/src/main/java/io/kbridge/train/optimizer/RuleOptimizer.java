@@ -103,13 +103,14 @@ final class RuleOptimizer implements Optimizer {
   }
 
   @Override
-  public boolean apply(Map<String, INDArray> gradients, Consumer<Set<String>> constraints) {
-    return apply(gradients, lossScale(), constraints);
+  public boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, Consumer<Set<String>> constraints) {
+    return apply(gradients, rows, lossScale(), constraints);
   }
 
   /** Does a step with gradients that are too large by a factor. */
-  boolean apply(Map<String, INDArray> gradients, float scale, Consumer<Set<String>> constraints) {
+  boolean apply(Map<String, INDArray> gradients, Map<String, RowGradient> rows, float scale, Consumer<Set<String>> constraints) {
     Set<String> given = check(gradients);
+    check(rows, given);
     long steps = iteration.count();
     int accumulation = common.accumulationSteps;
     boolean updates = accumulation == 0 || (steps + 1) % accumulation == 0;
@@ -117,7 +118,7 @@ final class RuleOptimizer implements Optimizer {
     if (updates) {
       rule.begin(step);
     }
-    pass.run(gradients, new Stages(common, rule, step, scale, updates));
+    pass.run(gradients, rows, new Stages(common, rule, step, scale, updates));
     if (constraints != null) {
       constraints.accept(given);
     }
@@ -149,6 +150,30 @@ final class RuleOptimizer implements Optimizer {
               : "Expected dense float32 gradients of the weights' shapes: " + String.join("; ", wrong) + ".");
     }
     return given;
+  }
+
+  private void check(Map<String, RowGradient> rows, Set<String> given) {
+    for (TrainedWeight weight : weights) {
+      RowGradient gradient = rows.get(weight.name());
+      if (gradient == null) {
+        continue;
+      }
+      long[] shape = weight.shape();
+      long count = gradient.indices().length();
+      boolean fits = given.contains(weight.name()) && shape.length > 0 && gradient.indices().rank() == 1;
+      fits &= gradient.rows().dataType() == DataType.FLOAT && NativeArrays.isDense(gradient.rows());
+      fits = fits && gradient.rows().length() == count * (weight.array().length() / shape[0]);
+      for (long i = 0; fits && i < count; i++) {
+        fits = gradient.indices().getLong(i) >= 0 && gradient.indices().getLong(i) < shape[0];
+      }
+      if (!fits) {
+        throw new KBridgeException(
+            ErrorCode.INVALID_INPUT,
+            "Expected rows of '" + weight.name() + "' " + Arrays.toString(shape) + " with indices below " + (shape.length == 0 ? 0 : shape[0])
+                + ", beside their sum. Received: rows " + Arrays.toString(gradient.rows().shape()) + " and indices "
+                + gradient.indices() + ".");
+      }
+    }
   }
 
   @Override

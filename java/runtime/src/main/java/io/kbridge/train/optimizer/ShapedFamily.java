@@ -24,6 +24,14 @@ public final class ShapedFamily implements OptimizerFamily {
     return sum;
   }
 
+  private static float rootMean(float[] squares, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+      sum += squares[i];
+    }
+    return StepState.sqrt((float) (sum / n));
+  }
+
   private static float rootMeanSquare(float[] x, int n) {
     return StepState.sqrt((float) (squares(x, n) / n));
   }
@@ -42,12 +50,12 @@ public final class ShapedFamily implements OptimizerFamily {
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float correction1 = 1 - step.toLocalStep(beta1);
       float correction2 = 1 - step.toLocalStep(beta2);
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] m = slots[0];
         float[] v = slots[1];
         for (int i = 0; i < n; i++) {
           m[i] += (g[i] - m[i]) * rest1;
-          v[i] += (g[i] * g[i] - v[i]) * rest2;
+          v[i] += (q[i] - v[i]) * rest2;
           g[i] = m[i] / correction1 / ((float) Math.sqrt(v[i] / correction2) + epsilon);
         }
         float norm = StepState.sqrt((float) squares(w, n));
@@ -98,20 +106,21 @@ public final class ShapedFamily implements OptimizerFamily {
       float most = Math.min(step.learningRate(), 1 / StepState.sqrt(step.localStep()));
       float beta = 1 - StepState.power(step.localStep(), decay);
       long[] shape = weight.shape();
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float alpha = Math.max(epsilon2, rootMeanSquare(w, n)) * most;
         float[] v = slots[slots.length - 1];
         if (shape.length < 2) {
           for (int i = 0; i < n; i++) {
-            v[i] = beta * v[i] + (1 - beta) * (g[i] * g[i] + epsilon1);
+            v[i] = beta * v[i] + (1 - beta) * (q[i] + epsilon1);
           }
         } else {
-          factor(g, slots, (int) shape[shape.length - 2], (int) shape[shape.length - 1], n, beta);
+          factor(q, slots, (int) shape[shape.length - 2], (int) shape[shape.length - 1], n, beta);
         }
         for (int i = 0; i < n; i++) {
           g[i] /= (float) Math.sqrt(v[i]);
+          q[i] /= v[i];
         }
-        float bound = Math.max(1, rootMeanSquare(g, n) / threshold);
+        float bound = Math.max(1, rootMean(q, n) / threshold);
         for (int i = 0; i < n; i++) {
           w[i] -= alpha * (g[i] / bound);
         }
@@ -119,7 +128,7 @@ public final class ShapedFamily implements OptimizerFamily {
     }
 
     /** Keeps means of rows and columns, of each matrix in turn, and makes the velocity of them. */
-    private void factor(float[] g, float[][] slots, int rows, int columns, int n, float beta) {
+    private void factor(float[] q, float[][] slots, int rows, int columns, int n, float beta) {
       float[] r = slots[0];
       float[] c = slots[1];
       double[] sums = new double[columns];
@@ -131,7 +140,7 @@ public final class ShapedFamily implements OptimizerFamily {
         for (int i = 0; i < rows; i++) {
           double sum = 0;
           for (int j = 0; j < columns; j++) {
-            float square = g[at + i * columns + j] * g[at + i * columns + j] + epsilon1;
+            float square = q[at + i * columns + j] + epsilon1;
             sum += square;
             sums[j] += square;
           }

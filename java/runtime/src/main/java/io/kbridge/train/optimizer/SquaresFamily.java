@@ -47,8 +47,8 @@ public final class SquaresFamily implements OptimizerFamily {
     @Override
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
-      return (w, g, slots, n) -> {
-        increments(g, slots[0], centered ? slots[slots.length - 1] : null, n, lr);
+      return (w, g, q, slots, n) -> {
+        increments(g, q, slots[0], centered ? slots[slots.length - 1] : null, n, lr);
         if (momentum > 0) {
           float[] m = slots[1];
           for (int i = 0; i < n; i++) {
@@ -64,9 +64,9 @@ public final class SquaresFamily implements OptimizerFamily {
     }
 
     /** Makes increments of the gradients, in their place. */
-    private void increments(float[] g, float[] v, float[] average, int n, float lr) {
+    private void increments(float[] g, float[] q, float[] v, float[] average, int n, float lr) {
       for (int i = 0; i < n; i++) {
-        v[i] = rho * v[i] + rest * (g[i] * g[i]);
+        v[i] = rho * v[i] + rest * q[i];
       }
       if (average == null) {
         for (int i = 0; i < n; i++) {
@@ -98,10 +98,10 @@ public final class SquaresFamily implements OptimizerFamily {
     @Override
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] sum = slots[0];
         for (int i = 0; i < n; i++) {
-          sum[i] += g[i] * g[i];
+          sum[i] += q[i];
           w[i] -= lr * g[i] / (float) Math.sqrt(sum[i] + epsilon);
         }
       };
@@ -127,14 +127,14 @@ public final class SquaresFamily implements OptimizerFamily {
     @Override
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] grads = slots[0];
         float[] deltas = slots[1];
         for (int i = 0; i < n; i++) {
-          grads[i] = rho * grads[i] + rest * (g[i] * g[i]);
-          float delta = -((float) Math.sqrt(deltas[i] + epsilon) * g[i] / (float) Math.sqrt(grads[i] + epsilon));
-          deltas[i] = rho * deltas[i] + rest * (delta * delta);
-          w[i] += lr * delta;
+          grads[i] = rho * grads[i] + rest * q[i];
+          float ratio = (float) Math.sqrt(deltas[i] + epsilon) / (float) Math.sqrt(grads[i] + epsilon);
+          deltas[i] = rho * deltas[i] + rest * (ratio * ratio * q[i]);
+          w[i] -= lr * (ratio * g[i]);
         }
       };
     }
@@ -166,11 +166,11 @@ public final class SquaresFamily implements OptimizerFamily {
     public Kernel kernel(TrainedWeight weight, StepState step) {
       float lr = step.learningRate();
       float twice = 2 * ((float) l2 + (float) beta / (2 * lr));
-      return (w, g, slots, n) -> {
+      return (w, g, q, slots, n) -> {
         float[] sums = slots[0];
         float[] linear = slots[1];
         for (int i = 0; i < n; i++) {
-          float sum = sums[i] + g[i] * g[i];
+          float sum = sums[i] + q[i];
           float root = raised(sum);
           linear[i] += g[i] + shrinkage * w[i] - (root - raised(sums[i])) / lr * w[i];
           float clipped = Math.max(-l1, Math.min(l1, linear[i]));

@@ -32,6 +32,24 @@ final class Stages {
     return updates && (common.clipNorm != null || common.globalClipNorm != null);
   }
 
+  /** Whether gradients in rows are added up before anything else: accumulated ones are. */
+  boolean addsRowsUp() {
+    return common.accumulationSteps > 0;
+  }
+
+  /** Whether gradients in rows are added up when they are clipped: by a factor that is a tensor. */
+  boolean addsRowsUpInClipping() {
+    return common.clipNorm == null && common.globalClipNorm != null;
+  }
+
+  float scale() {
+    return scale;
+  }
+
+  Magnitude magnitude() {
+    return rule.magnitude();
+  }
+
   Kernel kernel(TrainedWeight weight) {
     return rule.kernel(weight, step);
   }
@@ -100,8 +118,8 @@ final class Stages {
     }
   }
 
-  /** Keras looks at one kind of clipping, norms first. */
-  private boolean clipsValues() {
+  /** Whether gradients are clipped number by number; Keras looks at one kind of clipping, norms first. */
+  boolean clipsValues() {
     return common.clipValue != null && common.clipNorm == null && common.globalClipNorm == null;
   }
 

@@ -35,6 +35,15 @@ public interface UpdateRule {
   }
 
   /**
+   * Tells what it takes of gradients besides themselves.
+   *
+   * @return what its kernels get
+   */
+  default Magnitude magnitude() {
+    return Magnitude.SQUARES;
+  }
+
+  /**
    * Returns the decay of a weight that is not excluded from it.
    *
    * @param weight the weight
