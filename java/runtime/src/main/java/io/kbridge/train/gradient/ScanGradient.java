@@ -15,9 +15,10 @@ import java.util.stream.Collectors;
 
 /**
  * The gradient of a {@code Scan}: another one, from the last step to the first. The forward loop also keeps the states that each step began
- * with. A step of the backward loop computes the forward step again from them, and sends the gradients of the new states and of the step's
- * answers back to the old states (the loop's states), to the slices (its answers), and to what the step reads of the graph around, where
- * gradients of all steps are added up (more states).
+ * with, and the products of matrices, which take long. A step of the backward loop computes the rest of the forward step again, and sends the gradients of the new states and of the step's
+ * answers back to the old states (the loop's states), to the slices (its answers), and to what the step reads of the graph around. Those of
+ * all steps are added up (more states); where they are products or sums over samples, the loop answers with the operands, and one product
+ * or sum over all steps follows it.
  */
 final class ScanGradient {
   private final GradientContext c;
@@ -62,10 +63,12 @@ final class ScanGradient {
       names.bind(body.inputs().get(xs + k).name(), inner.reshape(lifted, c.input(xs + k).shape()));
     }
     Map<String, Sym> seeds = seeds();
+    List<Sym> products = kept.subList(count, kept.size()).stream().map(this::slice).collect(Collectors.toList());
     names.copy(body);
     List<Integer> captured = captured();
     List<Sym> targets = targets(captured);
     Map<String, Sym> found = backward(seeds, targets);
+    readProducts(products);
     finish(captured, targets, found);
   }
 
@@ -85,11 +88,40 @@ final class ScanGradient {
       outputs.add(stack.info());
       kept.add(stack);
     }
+    for (GraphNode product : products()) {
+      Sym made = sym(product.outputs().get(0));
+      answers.add(made.name());
+      Sym stack = new Sym(e.fresh("products"), made.type(), stacked(made));
+      outputs.add(stack.info());
+      kept.add(stack);
+    }
     GraphBody more = new GraphBody(body.name(), body.inputs(), forward.nodes(), answers);
     GraphNode node = c.node();
     Attributes attrs = node.attrs();
     c.replaceNode(new GraphNode(node.name(), node.op(), node.scope(), node.inputs(), attrs, outputs, List.of(more)));
     return kept;
+  }
+
+  private static Sym sym(ValueInfo value) {
+    return new Sym(value.name(), value.type(), value.shape());
+  }
+
+  /** The nodes whose results are kept and not computed again. */
+  private List<GraphNode> products() {
+    return body.nodes().stream()
+        .filter(node -> node.op().equals("Matmul") && node.outputs().get(0).shape().length >= axis)
+        .collect(Collectors.toList());
+  }
+
+  /** Only now, when gradients have gone back through the products, are they no longer computed but read. */
+  private void readProducts(List<Sym> slices) {
+    List<GraphNode> products = products();
+    for (int i = 0; i < slices.size(); i++) {
+      String name = names.of(products.get(i).outputs().get(0).name());
+      GraphNode again = inner.nodes().stream().filter(node -> node.name().equals(name)).findFirst().get();
+      Attributes attrs = new Attributes(Emitter.attrs("newshape", slices.get(i).shape()), again.toString());
+      inner.replace(again, new GraphNode(name, "Reshape", again.scope(), List.of(slices.get(i).name()), attrs, again.outputs()));
+    }
   }
 
   /** The shape of a state with as many axes as an answer has to have. */
@@ -189,8 +221,15 @@ final class ScanGradient {
         receivers.add(xs + k);
       }
     }
+    OverSteps sums = new OverSteps(inner, slices, axis, length);
+    Map<Integer, OverSteps.Sum> later = new LinkedHashMap<>();
     for (int i = 0; i < captured.size(); i++) {
       Sym value = c.input(captured.get(i));
+      OverSteps.Sum after = sums.of(found.get(value.name()));
+      if (after != null) {
+        later.put(captured.get(i), after);
+        continue;
+      }
       Sym sum = state(e.full(value.type(), 0, value.shape()));
       results.add(inner.add(sum, found.get(value.name())));
       outputs.add(new Sym(e.fresh("gradient"), value.type(), value.shape()));
@@ -206,7 +245,9 @@ final class ScanGradient {
         stacks.add(stack);
       }
     }
+    sums.addTo(results, outputs, answer -> new Sym(e.fresh("operands"), answer.type(), stacked(answer)));
     addLoop(results, outputs);
+    later.forEach((input, sum) -> c.give(input, sum.write(e)));
     for (int i = 0; i < receivers.size(); i++) {
       c.give(receivers.get(i), outputs.get(i));
     }
