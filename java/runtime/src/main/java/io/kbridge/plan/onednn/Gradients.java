@@ -31,6 +31,7 @@ final class Gradients {
     Heads.alone("MaxPoolGrad", site -> pool(site, algorithm.pooling_max));
     Heads.alone("AveragePoolGrad", site -> pool(site, algorithm.pooling_avg_exclude_padding));
     Heads.alone("TransposedMatmul", Gradients::transposedMatmul);
+    Heads.alone("Sum", Gradients::sumOfRows);
   }
 
   /** Of a gradient and the output of {@code Relu}, which is positive where its input is. */
@@ -146,6 +147,44 @@ final class Gradients {
       INDArray z = context.allocate(0, shape);
       Call call = new Call(site.session(), found, new matmul(found));
       call.arg(DNNL_ARG_SRC, left, x).arg(DNNL_ARG_WEIGHTS, right, y).arg(DNNL_ARG_DST, result, z);
+      return call.scratch(context, found).step();
+    };
+  }
+
+  /** A sum over the first axes, which is what a bias gets: ones times the rows. ND4J's goes over memory column by column. */
+  private static OpMapping sumOfRows(Site site) {
+    INDArray x = site.input(0);
+    long[] axes = site.head().attrs().getLongs("axis");
+    Arrays.sort(axes);
+    int n = axes.length;
+    if (!site.isFloat() || n == 0 || axes[n - 1] != n - 1 || n >= x.rank() || site.session().isBlocked(site.head().inputs().get(0))) {
+      return null;
+    }
+    long columns = NativeArrays.length(Arrays.copyOfRange(x.shape(), n, x.rank()));
+    long rows = x.length() / columns;
+    memory.desc left = site.session().own(OneDnn.plain(1, rows));
+    memory.desc right = site.session().own(OneDnn.plain(rows, columns));
+    memory.desc result = site.session().own(OneDnn.plain(1, columns));
+    primitive_attr attr = PostOps.none(site).attr();
+    matmul.primitive_desc found =
+        OneDnn.ask(() -> new matmul.primitive_desc(new matmul.desc(left, right, result), attr, OneDnn.cpu()));
+    if (found == null) {
+      return null;
+    }
+    site.session().own(found);
+    long[] shape = Arrays.copyOfRange(x.shape(), n, x.rank());
+    if (site.head().attrs().getBoolean("keepdims", false)) {
+      shape = x.shape().clone();
+      Arrays.fill(shape, 0, n, 1);
+    }
+    long[] size = shape;
+    float[] ones = new float[Math.toIntExact(rows)];
+    Arrays.fill(ones, 1);
+    return context -> {
+      INDArray z = context.allocate(0, size);
+      Call call = new Call(site.session(), found, new matmul(found));
+      call.arg(DNNL_ARG_SRC, site.weights().numbers("ones " + rows, left, () -> ones));
+      call.arg(DNNL_ARG_WEIGHTS, right, x).arg(DNNL_ARG_DST, result, z);
       return call.scratch(context, found).step();
     };
   }
