@@ -61,6 +61,8 @@ def to_numpy(array: Any) -> np.ndarray:
     """Copies an ND4J array as float32."""
     import jpype
 
+    if array is None:
+        raise ValueError("no answer")
     flat = array.dup("c").reshape(jpype.JArray(jpype.JLong)([array.length()])).toFloatVector()
     return np.array(flat, "float32").reshape([int(size) for size in array.shape()])
 
@@ -130,7 +132,7 @@ def outcome(make: Any, bundle: Path, inputs: list, wanted: list, ncw: bool) -> t
     for form in forms:
         try:
             found = answers(network, form)
-        except jpype.JException as e:
+        except (jpype.JException, ValueError) as e:
             why = str(e)[:300]
             continue
         turned = [np.swapaxes(x, 1, 2) if x.ndim == 3 else x for x in found]

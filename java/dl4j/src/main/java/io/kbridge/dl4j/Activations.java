@@ -76,17 +76,10 @@ final class Activations {
     double slope = config.path("negative_slope").asDouble(0);
     double threshold = config.path("threshold").asDouble(0);
     JsonNode most = config.path("max_value");
-    boolean bounded = most.isNumber();
-    if (slope == 0 && threshold == 0 && !bounded) {
+    if (slope == 0 && threshold == 0 && !most.isNumber()) {
       return new ActivationReLU();
     }
-    if (slope == 0 && threshold == 0 && most.asDouble() == 6) {
-      return new ActivationReLU6();
-    }
-    if (threshold == 0 && !bounded) {
-      return new ActivationLReLU(slope);
-    }
-    throw new Unsayable("DL4J has no ReLU with these bounds");
+    return new ActivationReLU(most.isNumber() ? most.asDouble() : null, threshold, slope);
   }
 
   static boolean isSoftmax(JsonNode activation) {

@@ -12,6 +12,7 @@ import org.deeplearning4j.nn.conf.layers.DepthwiseConvolution2D;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.PoolingType;
 import org.deeplearning4j.nn.conf.layers.SeparableConvolution2D;
+import org.deeplearning4j.nn.conf.layers.Subsampling1DLayer;
 import org.deeplearning4j.nn.conf.layers.Subsampling3DLayer;
 import org.deeplearning4j.nn.conf.layers.SubsamplingLayer;
 import org.deeplearning4j.nn.conf.layers.Upsampling2D;
@@ -29,6 +30,8 @@ final class ConvolutionLayers {
     layers.put("DepthwiseConv2D", ConvolutionLayers::depthwise);
     layers.put("SeparableConv2D", ConvolutionLayers::separable);
     layers.put("Conv2DTranspose", ConvolutionLayers::transposed);
+    layers.put("MaxPooling1D", layer -> pool1d(layer, PoolingType.MAX));
+    layers.put("AveragePooling1D", layer -> pool1d(layer, PoolingType.AVG));
     layers.put("MaxPooling2D", layer -> pool2d(layer, PoolingType.MAX));
     layers.put("AveragePooling2D", layer -> pool2d(layer, PoolingType.AVG));
     layers.put("MaxPooling3D", layer -> pool3d(layer, PoolingType.MAX));
@@ -69,12 +72,22 @@ final class ConvolutionLayers {
     return bias;
   }
 
+  private static void requireDense(LayerContext layer) {
+    for (int rate : layer.ints("dilation_rate")) {
+      if (rate != 1) {
+        throw new Unsayable("ND4J's dilated convolution of this kind fails");
+      }
+    }
+  }
+
   private static long filters(LayerContext layer) {
     return layer.out()[layer.out().length - 1];
   }
 
   private static void conv1d(LayerContext layer) {
-    layer.bind("W", "kernel", Layout.permuted(2, 1, 0));
+    // NB: DL4J sees the memory of this parameter as [time, in, out].
+    layer.bind("W", "kernel", Layout.same());
+    requireDense(layer);
     Convolution1DLayer.Builder builder = new Convolution1DLayer.Builder();
     builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]).rnnDataFormat(RNNFormat.NWC);
     builder.dilation(layer.ints("dilation_rate")[0]).convolutionMode(mode(layer)).hasBias(bias(layer));
@@ -91,6 +104,7 @@ final class ConvolutionLayers {
 
   private static void conv3d(LayerContext layer) {
     layer.bind("W", "kernel", Layout.permuted(4, 3, 0, 1, 2));
+    requireDense(layer);
     Convolution3D.Builder builder = new Convolution3D.Builder(layer.ints("kernel_size"));
     builder.stride(layer.ints("strides")).dataFormat(Convolution3D.DataFormat.NDHWC);
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
@@ -99,6 +113,7 @@ final class ConvolutionLayers {
 
   private static void depthwise(LayerContext layer) {
     layer.bind("W", "kernel", Layout.same());
+    requireDense(layer);
     DepthwiseConvolution2D.Builder builder = new DepthwiseConvolution2D.Builder(layer.ints("kernel_size"));
     builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC).depthMultiplier(layer.config("depth_multiplier").asInt(1));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
@@ -119,7 +134,8 @@ final class ConvolutionLayers {
   private static void transposed(LayerContext layer) {
     int[] kernel = layer.ints("kernel_size");
     int[] strides = layer.ints("strides");
-    if (layer.config().hasNonNull("output_padding") || kernel[0] < strides[0] || kernel[1] < strides[1]) {
+    if (layer.config().hasNonNull("output_padding")
+        || mode(layer) != ConvolutionMode.Same && (kernel[0] < strides[0] || kernel[1] < strides[1])) {
       throw new Unsayable("DL4J gives it another size");
     }
     layer.bind("W", "kernel", Layout.permuted(3, 2, 0, 1));
@@ -127,6 +143,13 @@ final class ConvolutionLayers {
     builder.stride(strides).dataFormat(CNN2DFormat.NHWC);
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
     layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+  }
+
+  private static void pool1d(LayerContext layer, PoolingType type) {
+    int stride = layer.config().hasNonNull("strides") ? layer.ints("strides")[0] : layer.ints("pool_size")[0];
+    Subsampling1DLayer.Builder builder = new Subsampling1DLayer.Builder(type, layer.ints("pool_size")[0], stride, 0);
+    builder.convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC).avgPoolIncludePadInDivisor(false);
+    layer.layer(builder.build());
   }
 
   private static void pool2d(LayerContext layer, PoolingType type) {

@@ -51,9 +51,6 @@ final class CoreLayers {
     if (rank != 2 && rank != 3) {
       throw new Unsayable("its input has " + rank + " axes, and DL4J's dense layer takes samples or sequences");
     }
-    if (layer.config().hasNonNull("lora_rank") || layer.config().hasNonNull("quantization_config")) {
-      throw new Unsayable("DL4J has no such form of it");
-    }
     long out = layer.out()[rank - 1];
     boolean bias = layer.config("use_bias").asBoolean(true);
     IActivation function = layer.activation();
@@ -85,8 +82,9 @@ final class CoreLayers {
   }
 
   private static void softmax(LayerContext layer) {
-    if (layer.in(0).length != 2 || layer.config("axis").asInt(-1) != -1 && layer.config("axis").asInt() != 1) {
-      throw new Unsayable("DL4J's softmax is over the second of two axes");
+    int axis = layer.config("axis").asInt(-1);
+    if (layer.config("axis").isArray() || axis != -1 && axis != layer.in(0).length - 1) {
+      throw new Unsayable("DL4J's softmax is over the last axis");
     }
     activation(layer, new ActivationSoftmax());
   }

@@ -12,6 +12,7 @@ import org.deeplearning4j.nn.conf.constraint.MinMaxNormConstraint;
 import org.deeplearning4j.nn.conf.constraint.NonNegativeConstraint;
 import org.deeplearning4j.nn.conf.constraint.UnitNormConstraint;
 import org.deeplearning4j.nn.conf.graph.GraphVertex;
+import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
@@ -84,6 +85,9 @@ final class LayerContext {
     if (config().hasNonNull("activity_regularizer")) {
       throw new Unsayable("DL4J has no activity regularizers");
     }
+    if (config().hasNonNull("lora_rank") || config().hasNonNull("quantization_config")) {
+      throw new Unsayable("DL4J has no low-rank or quantized form of it");
+    }
     if (config("data_format").asText("channels_last").equals("channels_first")) {
       throw new Unsayable("its data format is channels_first");
     }
@@ -127,9 +131,13 @@ final class LayerContext {
     add(null, null, preprocessor);
   }
 
-  /** Says that the layer gives what it gets. */
+  /** Says that the layer gives what it gets. An output of the network has to be a vertex all the same. */
   void skip() {
-    plan.skip(node);
+    if (output >= 0) {
+      layer(new ActivationLayer.Builder().activation(new ActivationIdentity()).build());
+    } else {
+      plan.skip(node);
+    }
   }
 
   private void add(Layer layer, GraphVertex vertex, InputPreProcessor preprocessor) {
@@ -158,10 +166,10 @@ final class LayerContext {
     return Activations.isSoftmax(activation) || node.className().equals("Softmax") ? "softmax" : activation.asText();
   }
 
-  /** The layer's activation, of which softmax is over the last axis in Keras and over the second in DL4J. */
+  /** The layer's activation. Inside of convolutions the channels are no last axis in DL4J, over which softmax would be. */
   IActivation activation() {
-    if (Activations.isSoftmax(config("activation")) && out().length > 2) {
-      throw new Unsayable("DL4J's softmax is not over the last of " + out().length + " axes");
+    if (Activations.isSoftmax(config("activation")) && node.className().contains("Conv")) {
+      throw new Unsayable("DL4J's softmax inside of a convolution is not over the channels");
     }
     return Activations.of(config("activation"));
   }

@@ -1,6 +1,7 @@
 package io.kbridge.dl4j;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Locale;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -26,6 +27,12 @@ final class Losses {
 
   private static JsonNode orNull(JsonNode loss) {
     return loss.isNull() || loss.isMissingNode() ? null : loss;
+  }
+
+  /** Whether an output's labels are class numbers. */
+  static boolean isSparse(Training training, int output) {
+    JsonNode loss = of(training, output);
+    return loss != null && (loss.asText() + loss.path("class_name").asText()).toLowerCase(Locale.ROOT).startsWith("sparse");
   }
 
   /** The weight of an output's loss. */

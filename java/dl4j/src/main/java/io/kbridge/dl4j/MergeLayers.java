@@ -21,7 +21,7 @@ final class MergeLayers {
   private static void elementwise(LayerContext layer, ElementWiseVertex.Op op) {
     for (int i = 1; i < layer.inputs(); i++) {
       if (!Arrays.equals(layer.in(i), layer.in(0))) {
-        throw new Unsayable("its inputs differ in shape");
+        layer.requireNotTrained(true, "its inputs differ in shape, through which DL4J gives other gradients");
       }
     }
     layer.vertex(new ElementWiseVertex(op));

@@ -97,6 +97,11 @@ final class NetworkPlan {
     if (heads.size() < topology.outputs().size()) {
       problems.add("the model", "Functional", "one layer gives two of its outputs");
     }
+    for (int i = 0; training.compiled() && i < topology.outputs().size(); i++) {
+      if (Losses.of(training, i) == null) {
+        problems.add(topology.outputs().get(i), "an output", "it has no loss, and DL4J trains all outputs of a network or none");
+      }
+    }
     for (KerasNode node : topology.nodes()) {
       shapes.put(node.name(), shape(node));
       translate(node, heads.getOrDefault(node.name(), -1), readers(topology, node));

@@ -9,14 +9,18 @@ import io.kbridge.graph.ModelGraph;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
+import org.deeplearning4j.nn.conf.WorkspaceMode;
 import org.deeplearning4j.nn.conf.graph.PreprocessorVertex;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
+import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
+import org.deeplearning4j.nn.conf.layers.recurrent.TimeDistributed;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
@@ -41,6 +45,17 @@ public final class Networks implements NetworkForms {
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
     prove(model, bundle, weights, plan, given -> List.of(network.output(false, inOrder(bundle.graph(), given))));
+    proveStep(
+        bundle,
+        weights,
+        plan,
+        (x, y) -> {
+          ComputationGraph copy = network.clone();
+          // NB: a clone begins to count anew.
+          copy.getConfiguration().setIterationCount(network.getConfiguration().getIterationCount());
+          copy.fit(x, y);
+          return new Parameters(plan, Parameters.of(copy)).get();
+        });
     return network;
   }
 
@@ -53,6 +68,17 @@ public final class Networks implements NetworkForms {
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
     prove(model, bundle, weights, plan, given -> List.of(network.output(inOrder(bundle.graph(), given)[0], false)));
+    proveStep(
+        bundle,
+        weights,
+        plan,
+        (x, y) -> {
+          MultiLayerNetwork copy = network.clone();
+          // NB: a clone begins to count anew.
+          copy.getLayerWiseConfigurations().setIterationCount(network.getLayerWiseConfigurations().getIterationCount());
+          copy.fit(x[0], y[0]);
+          return new Parameters(plan, Parameters.of(copy)).get();
+        });
     return network;
   }
 
@@ -103,6 +129,14 @@ public final class Networks implements NetworkForms {
     }
   }
 
+  private static void proveStep(
+      Bundle bundle, Map<String, INDArray> weights, NetworkPlan plan, BiFunction<INDArray[], INDArray[], Map<String, INDArray>> step) {
+    // NB: the trainer starts with the file's weights.
+    if (bundle.has(weights)) {
+      StepProof.run(bundle, plan, bundle.golden() == null ? Samples.of(bundle.graph()) : bundle.golden().inputs(), step);
+    }
+  }
+
   /** Compares with kbridge's own answers: a bundle that was trained since it was exported has no golden samples. */
   private static void compare(
       KBridgeModel model, Function<Map<String, INDArray>, Map<String, INDArray>> network, Map<String, INDArray> samples) {
@@ -121,8 +155,17 @@ public final class Networks implements NetworkForms {
             });
   }
 
+  /** Some layers, and some that are no output layers where an output is, give arrays of workspaces that are closed by then. */
+  private static boolean usesWorkspaces(NetworkPlan plan) {
+    boolean leaves =
+        plan.vertices().stream().anyMatch(v -> v.layer() instanceof TimeDistributed || v.layer() instanceof EmbeddingSequenceLayer);
+    return plan.training().compiled() && !leaves;
+  }
+
   private static NeuralNetConfiguration.Builder common(NetworkPlan plan) {
-    return new NeuralNetConfiguration.Builder().dataType(DataType.FLOAT).updater(plan.updater()).miniBatch(true);
+    WorkspaceMode mode = usesWorkspaces(plan) ? WorkspaceMode.ENABLED : WorkspaceMode.NONE;
+    return new NeuralNetConfiguration.Builder()
+        .dataType(DataType.FLOAT).updater(plan.updater()).miniBatch(true).inferenceWorkspaceMode(mode).trainingWorkspaceMode(mode);
   }
 
   private static ComputationGraphConfiguration configuration(NetworkPlan plan) {

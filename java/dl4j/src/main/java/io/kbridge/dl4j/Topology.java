@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** Which layers a Keras model calls, in order, nested models flattened: read from the config that rebuilds the model. */
 final class Topology {
@@ -102,6 +103,11 @@ final class Topology {
   private static void references(JsonNode json, List<JsonNode> into) {
     if (json.isArray() && json.size() == 3 && json.get(0).isTextual() && json.get(1).isIntegralNumber()) {
       into.add(json);
+    } else if (json.isObject()) {
+      // NB: Keras flattens dicts in the order of their keys.
+      Set<String> keys = new TreeSet<>();
+      json.fieldNames().forEachRemaining(keys::add);
+      keys.forEach(key -> references(json.get(key), into));
     } else {
       json.forEach(child -> references(child, into));
     }
