@@ -39,11 +39,11 @@ HEADER = """
 """
 
 
-def start_jvm() -> None:
-    """Starts the JVM with DL4J's networks and importer on its class path."""
+def start_jvm(*sets: str) -> None:
+    """Starts the JVM with DL4J's networks on its class path, or its importer as well."""
     from kbridge.jvm import host, jars
 
-    extra = [a for a in jars.artifacts() if a.set in ("dl4j", "stock")]
+    extra = [a for a in jars.artifacts() if a.set in sets]
     host.configure(classpath=[jars.dl4j_jar(), *jars.resolve(extra)])
     host.start()
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="*", default=[], help="print these only")
     parser.add_argument("--details", type=Path, help="a file for what becomes of each case")
     options = parser.parse_args()
-    start_jvm()
+    start_jvm("dl4j", "stock")
     counts: dict[str, Counter] = defaultdict(Counter)
     details = open(options.details or os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     with details:

@@ -422,7 +422,7 @@ def what_cannot_be_trained_alike_is_refused(folder: Path) -> None:
 
 
 def main() -> None:
-    dl4j_table.start_jvm()
+    dl4j_table.start_jvm("dl4j")
     told = {}
     wanted = sys.argv[1:] or list(CHECKS)
     for name in wanted:
