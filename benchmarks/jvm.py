@@ -33,6 +33,14 @@ class JavaLauncher:
         self._classes = folder / "classes"
         self._classpath = os.pathsep.join(map(str, [self._classes, own, *paths.values()]))
         self._classes.mkdir(exist_ok=True)
+        # NB: in a file, because ONNX Runtime 1.29 for Java crashes where the command line is long.
+        self._arguments = folder / "arguments"
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limits = (
+            f"-Dorg.bytedeco.javacpp.maxbytes={memory}",
+            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+        )
+        self._arguments.write_text("\n".join([*limits, "-cp", self._classpath]), encoding="utf-8")
         javac = self.java.home / "bin" / "javac"
         sources = sorted(map(str, _SOURCES.glob("*.java")))
         command = [str(javac), "--release", "11", "-Xlint:all,-path,-processing", "-Werror"]
@@ -42,11 +50,4 @@ class JavaLauncher:
 
     def command(self) -> list[str]:
         """Returns the command line, up to the main class."""
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return [
-            str(self.java.home / "bin" / "java"),
-            f"-Dorg.bytedeco.javacpp.maxbytes={memory}",
-            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-            "-cp",
-            self._classpath,
-        ]
+        return [str(self.java.home / "bin" / "java"), f"@{self._arguments}"]

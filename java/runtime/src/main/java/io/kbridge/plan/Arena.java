@@ -165,6 +165,14 @@ public final class Arena implements AutoCloseable {
         slab.giveBack(offset, size);
       }
     }
+
+    /** Gives the block back, and its memory to the system until it is used again. */
+    public void discard() {
+      try (BytePointer start = pointer()) {
+        MemoryAdvice.discard(start.address(), size);
+      }
+      release();
+    }
   }
 
   private static final class Slab {

@@ -44,6 +44,20 @@ public final class MemoryAdvice {
     advise(start, roundUp(address + bytes, PAGE) - start, DONT_NEED);
   }
 
+  /**
+   * Lets the system take back memory whose content is of no use any more.
+   *
+   * @param address where it begins
+   * @param bytes how much it is; only whole pages of it are taken
+   */
+  static void discard(long address, long bytes) {
+    long start = roundUp(address, PAGE);
+    long end = (address + bytes) / PAGE * PAGE;
+    if (end > start) {
+      advise(start, end - start, DONT_NEED);
+    }
+  }
+
   private static void advise(long start, long bytes, int advice) {
     if (MADVISE != null) {
       // NB: the answer does not matter: advice that is not taken changes nothing.

@@ -138,8 +138,9 @@ public final class PlanCompiler implements AutoCloseable {
       return plan;
     }
     boolean better = Race.isFaster(second, plan, inputs);
-    (better ? other : session).prefer();
+    // NB: in this order, so that what the plan alone has used is given back.
     (better ? plan : second).close();
+    (better ? other : session).prefer();
     return better ? second : plan;
   }
 

@@ -47,6 +47,7 @@ public final class OneDnnEngine implements Engine {
   /** Decides for one of the two ways. */
   void prefer(boolean inBlocks) {
     preferred = inBlocks;
+    weights.dropUnused();
   }
 
   /**

@@ -24,7 +24,7 @@ import org.bytedeco.javacpp.Pointer;
 final class OneDnnSession implements Engine.Session {
   private final OneDnnEngine engine;
   private final boolean inBlocks;
-  private final Weights weights;
+  private final Weights.Use weights;
   private final stream stream;
   private final List<Pointer> owned = new ArrayList<>();
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
@@ -35,7 +35,7 @@ final class OneDnnSession implements Engine.Session {
   OneDnnSession(OneDnnEngine engine, boolean inBlocks, Weights weights) {
     this.engine = engine;
     this.inBlocks = inBlocks;
-    this.weights = weights;
+    this.weights = new Weights.Use(weights);
     this.stream = own(new stream(OneDnn.cpu()));
   }
 
@@ -126,7 +126,7 @@ final class OneDnnSession implements Engine.Session {
   }
 
   /** Returns the packed weights of the model. */
-  Weights weights() {
+  Weights.Use weights() {
     return weights;
   }
 
@@ -147,6 +147,7 @@ final class OneDnnSession implements Engine.Session {
       closed = true;
       owned.forEach(Pointer::close);
       owned.clear();
+      weights.close();
     }
   }
 }

@@ -40,7 +40,7 @@ final class Site {
     return session;
   }
 
-  Weights weights() {
+  Weights.Use weights() {
     return session.weights();
   }
 
