@@ -15,6 +15,7 @@ import io.kbridge.plan.StepInfo;
 import io.kbridge.plan.Threads;
 import io.kbridge.train.gradient.Backward;
 import io.kbridge.train.gradient.RuleRegistry;
+import io.kbridge.train.optimizer.RowGradient;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -35,6 +36,7 @@ final class StepPlan implements AutoCloseable {
   private final PlanCompiler compiler;
   private final Plan plan;
   private final Map<String, String> gradients = new LinkedHashMap<>();
+  private final Map<String, String[]> rows = new LinkedHashMap<>();
   // NB: an input beside those of the step, for training only.
   private final Map<String, INDArray> scale = new LinkedHashMap<>();
 
@@ -101,6 +103,7 @@ final class StepPlan implements AutoCloseable {
     compiler = new PlanCompiler(emitter.graph(graph.name(), fed, read, List.of()), all, parts.variables, parts.registry, engine, Threads.usual());
     Map<String, INDArray> examples = all(inputs, 1);
     wanted.addAll(gradients.values());
+    rows.values().forEach(pair -> wanted.addAll(List.of(pair)));
     plan = compiler.engineSuits(inputs) ? compiler.compileFastest(examples, wanted) : compiler.compile(PlanCache.shapes(examples), wanted, false);
   }
 
@@ -122,6 +125,8 @@ final class StepPlan implements AutoCloseable {
     List<StepGraph.Update> assigned = step.updates().stream().filter(update -> trained.contains(update.variable())).collect(Collectors.toList());
     assigned.forEach(update -> targets.add(made.get(update.value())));
     Map<String, Sym> found = backward.gradients(Map.of(step.loss(), seed), targets);
+    backward.rows().forEach((name, parts) -> rows.put(name, new String[] {parts[0].name(), parts[1].name()}));
+    assigned.forEach(update -> rows.remove(update.variable()));
     for (String name : trained) {
       Sym sum = found.get(name);
       for (StepGraph.Update update : assigned) {
@@ -157,6 +162,13 @@ final class StepPlan implements AutoCloseable {
   Map<String, INDArray> gradients(Map<String, INDArray> values) {
     Map<String, INDArray> found = new LinkedHashMap<>();
     gradients.forEach((weight, value) -> found.put(weight, values.get(value)));
+    return found;
+  }
+
+  /** Finds the gradients of weights that are only read by index, before their rows are added up. */
+  Map<String, RowGradient> rows(Map<String, INDArray> values) {
+    Map<String, RowGradient> found = new LinkedHashMap<>();
+    rows.forEach((weight, parts) -> found.put(weight, new RowGradient(values.get(parts[0]), values.get(parts[1]))));
     return found;
   }
 

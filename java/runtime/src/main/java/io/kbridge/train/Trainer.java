@@ -8,6 +8,7 @@ import io.kbridge.graph.StepGraph;
 import io.kbridge.graph.TrainingSteps;
 import io.kbridge.graph.WeightConstraint;
 import io.kbridge.plan.Engine;
+import io.kbridge.plan.Finite;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.StepInfo;
@@ -126,9 +127,10 @@ public final class Trainer implements AutoCloseable {
         optimizer.lossScale(),
         values -> {
           requireNumber(values.get(training.step().loss()), inputs);
+          requireNumbers(plan.gradients(values));
           Updates.write(training.step().metricUpdates(), values, variables);
           Updates.write(training.step().updates(), values, variables);
-          optimizer.apply(plan.gradients(values), this::constrain);
+          optimizer.apply(plan.gradients(values), plan.rows(values), this::constrain);
           return null;
         });
     stepsDone++;
@@ -369,6 +371,20 @@ public final class Trainer implements AutoCloseable {
               + "). Received: NaN; " + cause + ". The weights are those before the step. Lower the learning rate, clip gradients, or check"
               + " the data.");
     }
+  }
+
+  /** Stops before NaN gets into the weights, where it may stay unseen behind a ReLU of oneDNN. Loss scaling leaves such steps out itself. */
+  private void requireNumbers(Map<String, INDArray> gradients) {
+    gradients.forEach(
+        (name, gradient) -> {
+          if (optimizer.lossScale() == 1 && !Finite.all(gradient) && Double.isNaN(gradient.sumNumber().doubleValue())) {
+            throw new KBridgeException(
+                ErrorCode.NOT_A_NUMBER,
+                "Expected gradients that are numbers at step " + stepsDone + " of this trainer. Received: NaN or infinities of both signs in that"
+                    + " of '" + name + "'. The weights are those before the step. Lower the learning rate, or look for functions without a"
+                    + " slope, such as a root of 0.");
+          }
+        });
   }
 
   private void constrain(Set<String> updated) {
