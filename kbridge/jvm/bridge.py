@@ -9,7 +9,7 @@ here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -80,6 +80,23 @@ class Jvm(ABC):
         Returns:
             A context manager with the addresses.
         """
+
+    def direct(
+        self, call: JavaObject, shape: tuple[int, ...], dtype: np.dtype
+    ) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Prepares the shortest way to run a model of one input and one output.
+
+        Args:
+            call: A ``HostCall`` that has run.
+            shape: The output's shape.
+            dtype: The output's type.
+
+        Returns:
+            What takes an input, row-major and of the right type, and gives the output; None if the
+            host has no such way.
+        """
+        del call, shape, dtype
+        return None
 
     @abstractmethod
     def collect(self, result: JavaObject) -> list[np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,10 @@ import numpy as np
 
 from kbridge.jvm import arrays, host
 from kbridge.jvm.bridge import Flat, Host, JavaObject, Jvm, Lent, read_layout
+
+# NB: a result that is kept keeps its block, so that is small.
+_ROOMS = 64
+_BLOCK_BYTES = 4096
 
 
 class InProcess(Host):
@@ -45,6 +50,31 @@ class _InProcessJvm(Jvm):
     ) -> Lent:
         return _InPlace(given, dtypes, into)
 
+    def direct(
+        self, call: JavaObject, shape: tuple[int, ...], dtype: np.dtype
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        import jpype
+
+        # NB: for a small model each line here counts: a method is looked up, an exception named and
+        # an address asked for in as much time as a layer takes.
+        run, failure = call.runOne, jpype.JException
+        rooms: list[tuple[np.ndarray, int]] = []
+
+        def direct(x: np.ndarray) -> np.ndarray:
+            try:
+                y, where = rooms.pop()
+            except IndexError:
+                made = _rooms(shape, dtype)
+                y, where = made.pop()
+                rooms.extend(made)
+            try:
+                run(x.ctypes.data, where)
+            except failure as e:
+                raise host.java_error(e) from e
+            return y
+
+        return direct
+
     def collect(self, result: JavaObject) -> list[np.ndarray]:
         memory = _JavaMemory(result)
         # NB: through NumPy, because iterating over a Java array crosses to Java for each element.
@@ -74,6 +104,14 @@ class _InPlace(Lent):
 
     def __exit__(self, kind: type | None, *exc: object) -> None:
         self._kept = []
+
+
+def _rooms(shape: tuple[int, ...], dtype: np.dtype) -> list[tuple[np.ndarray, int]]:
+    """Makes arrays for results, with their addresses; small ones several at once, in one block."""
+    size = max(1, math.prod(shape) * dtype.itemsize)
+    block = np.empty((max(1, min(_ROOMS, _BLOCK_BYTES // size)), *shape), dtype)
+    start, step = block.ctypes.data, block.strides[0]
+    return [(block[i, ...], start + i * step) for i in range(len(block))]
 
 
 def _call(method: Any, *args: Any) -> Any:

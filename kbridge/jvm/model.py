@@ -87,6 +87,8 @@ class JvmModel:
         self._inputs = Inputs(
             [TensorSpec.of(i) for i in self._spec["inputs"]], self._spec["input_structure"]
         )
+        structures = (self._spec["input_structure"], self._spec["output_structure"])
+        self._is_plain = structures == ("*", "*")
         chosen = devices.parse(device)
         options = {"device": str(chosen), "engine": engine, "threads": threads}
         path = os.path.abspath(path)
@@ -178,6 +180,10 @@ class JvmModel:
         Returns:
             As `predict` does.
         """
+        if self._is_plain:
+            y = self._session.run_array(x)
+            if y is not None:
+                return y
         self._session.check()
         return pack(self._spec["output_structure"], self._session.run(self._inputs.check(x)))
 

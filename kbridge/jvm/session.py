@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class _Loaded:
     jvm: Jvm
     door: JavaObject
     calls: dict[tuple, Call] = field(default_factory=dict)
+    direct: dict[tuple, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     lost: bool = False
 
 
@@ -97,7 +98,7 @@ class Session:
                 return
             self._closed = True
             now = self._now
-            now.calls = {}
+            now.calls, now.direct = {}, {}
         try:
             if not now.lost:
                 self._host.check()
@@ -107,6 +108,24 @@ class Session:
             now.lost = True
         finally:
             self._host.leave()
+
+    def run_array(self, x: Any) -> np.ndarray | None:
+        """Runs one batch of a model of one input and one output, without any detour.
+
+        Args:
+            x: What a caller gave.
+
+        Returns:
+            The output; None, and nothing has been done, unless `x` is an array as the JVM reads it,
+            of a shape that has been run before.
+        """
+        if type(x) is not np.ndarray or x.dtype != self._dtypes[0] or not x.flags.carray:
+            return None
+        direct = self._now.direct.get(x.shape)
+        if direct is None:
+            return None
+        self.check()
+        return self._ask(self._now, direct, x)
 
     def run(self, given: Flat, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """Runs one batch.
@@ -120,6 +139,7 @@ class Session:
         if call.outputs is None:
             found = self._collect(now, call, given, "run")
             call.outputs = [(array.shape, array.dtype) for array in found]
+            self._shorten(now, call, given)
             for target, array in zip(into or [], found, strict=into is not None):
                 target[...] = array
             return found if into is None else into
@@ -180,6 +200,13 @@ class Session:
                 self._now = self._load()
             return self._now
 
+    def _shorten(self, now: _Loaded, call: Call, given: Flat) -> None:
+        """Prepares `run_array` for inputs of a shape that has just been run."""
+        if len(given) == len(call.outputs) == 1 and given[0] is not None:
+            direct = now.jvm.direct(call.java, *call.outputs[0])
+            if direct is not None:
+                now.direct[given[0].shape] = direct
+
     def _call(self, now: _Loaded, given: Flat) -> Call:
         """Returns the prepared call for inputs of these shapes."""
         key = tuple(None if array is None else array.shape for array in given)
@@ -189,6 +216,7 @@ class Session:
             call = Call(self._ask(now, now.jvm.ask, now.door, "call", shapes))
             if len(now.calls) >= _CALLS_KEPT:
                 now.calls.clear()
+                now.direct.clear()
             now.calls[key] = call
         return call
 

@@ -6,6 +6,7 @@ is masked is masked in part and altogether.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import zlib
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tests.layers.harness import Case, In, compare
+from tests.layers.harness import ENGINES, Case, In, compare
 from tests.weights import randomise
 
 BATCHES = (1, 3, 5)
@@ -50,12 +51,14 @@ def check(case: Case, folder: Path) -> None:
     path = folder / "model.h5"
     kbridge.export(model, path, sample=data(case, 2, 6))
     free = any(None in spec.shape for spec in case.inputs)
-    with kbridge.load(path) as loaded:
+    with contextlib.ExitStack() as stack:
+        loaded = [stack.enter_context(kbridge.load(path, engine=engine)) for engine in ENGINES]
         for batch, length in itertools.product(BATCHES, LENGTHS if free else (6,)):
             inputs = data(case, batch, length)
             given = inputs[0] if len(inputs) == 1 else inputs
             expected = model(given, training=False)
-            compare(loaded.predict_on_batch(given), expected, case.rtol, case.atol)
+            for ours in loaded:
+                compare(ours.predict_on_batch(given), expected, case.rtol, case.atol)
 
 
 RNNS = ("SimpleRNN", "LSTM", "GRU")

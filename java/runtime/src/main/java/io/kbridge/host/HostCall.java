@@ -87,6 +87,17 @@ public final class HostCall {
   }
 
   /**
+   * Runs a model of one input and one output as {@link #runInto} does, without the cost of bringing lists of addresses here.
+   *
+   * @param address of the input's first element
+   * @param target where the output is put
+   * @throws KBridgeException if the model cannot be run on it
+   */
+  public void runOne(long address, long target) {
+    runInto(new long[] {address}, new long[] {target});
+  }
+
+  /**
    * Tells what a prediction does, step by step.
    *
    * @param addresses as for {@link #run}

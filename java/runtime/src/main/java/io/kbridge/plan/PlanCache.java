@@ -2,6 +2,7 @@ package io.kbridge.plan;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.Iterator;
@@ -10,8 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.function.Function;
-import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -24,7 +23,7 @@ public final class PlanCache implements AutoCloseable {
   private final int signatures;
   private final Semaphore running;
   // NB: in the order of last use, so the first one is the one to drop.
-  private final LinkedHashMap<Object, Deque<Plan>> idle = new LinkedHashMap<>(16, 0.75f, true);
+  private final LinkedHashMap<Signature, Deque<Plan>> idle = new LinkedHashMap<>(16, 0.75f, true);
   private boolean closed;
 
   /**
@@ -78,7 +77,7 @@ public final class PlanCache implements AutoCloseable {
 
   private <T> T use(Map<String, INDArray> inputs, Function<Plan, T> runner) {
     boolean useEngine = compiler.engineSuits(inputs);
-    Object signature = List.of(useEngine, signature(inputs));
+    Signature signature = new Signature(useEngine, inputs);
     running.acquireUninterruptibly();
     try {
       Plan plan = take(signature);
@@ -129,18 +128,12 @@ public final class PlanCache implements AutoCloseable {
     return shapes;
   }
 
-  private static Object signature(Map<String, INDArray> inputs) {
-    Map<String, List<Long>> signature = new LinkedHashMap<>();
-    shapes(inputs).forEach((name, shape) -> signature.put(name, LongStream.of(shape).boxed().collect(Collectors.toList())));
-    return signature;
-  }
-
-  private synchronized Plan take(Object signature) {
+  private synchronized Plan take(Signature signature) {
     Deque<Plan> plans = idle.get(signature);
     return plans == null ? null : plans.pollLast();
   }
 
-  private synchronized boolean giveBack(Object signature, Plan plan) {
+  private synchronized boolean giveBack(Signature signature, Plan plan) {
     if (closed) {
       return false;
     }
@@ -151,5 +144,38 @@ public final class PlanCache implements AutoCloseable {
       oldest.remove();
     }
     return true;
+  }
+
+  /** What a plan is made for: which inputs of which shapes, with the engine or without. */
+  private static final class Signature {
+    private final boolean useEngine;
+    private final Object[] names;
+    private final long[][] shapes;
+    private final int hash;
+
+    Signature(boolean useEngine, Map<String, INDArray> inputs) {
+      this.useEngine = useEngine;
+      this.names = inputs.keySet().toArray();
+      this.shapes = new long[names.length][];
+      int i = 0;
+      for (INDArray input : inputs.values()) {
+        shapes[i++] = input.shape();
+      }
+      this.hash = Arrays.deepHashCode(shapes);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      if (!(other instanceof Signature)) {
+        return false;
+      }
+      Signature that = (Signature) other;
+      return useEngine == that.useEngine && Arrays.equals(names, that.names) && Arrays.deepEquals(shapes, that.shapes);
+    }
+
+    @Override
+    public int hashCode() {
+      return hash;
+    }
   }
 }

@@ -30,6 +30,45 @@ public final class Threads {
   }
 
   /**
+   * Returns how many threads native code may use that this thread calls.
+   *
+   * @return OpenMP's setting, which each thread has for itself
+   */
+  public static int allowed() {
+    return library().ompGetMaxThreads();
+  }
+
+  /** Lets native code that this thread calls use no further threads, for good. */
+  public static void keepToOne() {
+    library().setOmpNumThreads(1);
+  }
+
+  /**
+   * Lets native code that this thread calls use no further threads for a while. The cores that a call has taken stay its own.
+   *
+   * @param action what to do meanwhile
+   * @param <T> what it gives
+   * @return what it gave
+   */
+  public static <T> T onOne(Supplier<T> action) {
+    NativeOps library = library();
+    int before = library.ompGetMaxThreads();
+    if (before == 1) {
+      return action.get();
+    }
+    library.setOmpNumThreads(1);
+    try {
+      return action.get();
+    } finally {
+      library.setOmpNumThreads(before);
+    }
+  }
+
+  private static NativeOps library() {
+    return NativeOpsHolder.getInstance().getDeviceNativeOps();
+  }
+
+  /**
    * Runs something on a number of threads.
    *
    * @param threads the number
@@ -43,7 +82,7 @@ public final class Threads {
     FREE.acquireUninterruptibly(wanted);
     TAKEN.set(TAKEN.get() + wanted);
     // NB: OpenMP has this setting per calling thread, and its first value is not the same in all of them.
-    NativeOps omp = NativeOpsHolder.getInstance().getDeviceNativeOps();
+    NativeOps omp = library();
     int before = omp.ompGetMaxThreads();
     omp.setOmpNumThreads(threads);
     try {

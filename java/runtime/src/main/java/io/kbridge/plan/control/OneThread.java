@@ -1,8 +1,7 @@
 package io.kbridge.plan.control;
 
 import io.kbridge.plan.CompiledBody;
-import org.nd4j.nativeblas.NativeOps;
-import org.nd4j.nativeblas.NativeOpsHolder;
+import io.kbridge.plan.Threads;
 
 /**
  * Keeps the operations of a small body on the thread that runs the loop. They take microseconds; sharing each out costs as much on a quiet
@@ -20,14 +19,10 @@ final class OneThread {
       loop.run();
       return;
     }
-    // NB: OpenMP has this setting per calling thread.
-    NativeOps omp = NativeOpsHolder.getInstance().getDeviceNativeOps();
-    int before = omp.ompGetMaxThreads();
-    omp.setOmpNumThreads(1);
-    try {
-      loop.run();
-    } finally {
-      omp.setOmpNumThreads(before);
-    }
+    Threads.onOne(
+        () -> {
+          loop.run();
+          return null;
+        });
   }
 }

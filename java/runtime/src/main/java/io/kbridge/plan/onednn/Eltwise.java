@@ -67,6 +67,11 @@ final class Eltwise {
     return of(algorithm.eltwise_linear, scale, shift);
   }
 
+  /** Makes tanh. */
+  static Eltwise tanh() {
+    return of(algorithm.eltwise_tanh, 0, 0);
+  }
+
   /** Returns oneDNN's function. */
   algorithm function() {
     return function;

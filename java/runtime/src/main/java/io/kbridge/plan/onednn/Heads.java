@@ -3,6 +3,7 @@ package io.kbridge.plan.onednn;
 import io.kbridge.graph.GraphNode;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -14,12 +15,14 @@ final class Heads {
   static {
     Convolution.register();
     InnerProduct.register();
+    Product.register();
     Elementwise.register();
     Pooling.register();
     Rows.register();
     Movement.register();
     Gradients.register();
     ConvolutionGradient.register();
+    alone("Scan", site -> Recurrence.lower(site.context(), List.of(site.head()), site.session()));
   }
 
   private Heads() {}

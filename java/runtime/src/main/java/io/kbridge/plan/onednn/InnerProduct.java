@@ -26,11 +26,11 @@ final class InnerProduct {
   private final Layout to;
   private final Affine affine;
 
-  private InnerProduct(Site site, long[] shape, long inner) {
+  private InnerProduct(Site site, long[] shape, int columnAxes, long inner) {
     this.site = site;
     this.w = site.input(1);
     this.inner = inner;
-    this.to = Layout.rows(shape, 1);
+    this.to = Layout.rows(shape, columnAxes);
     this.rows = to.dims()[0];
     this.columns = to.dims()[1];
     this.affine = new Affine(columns).absorb(site, to);
@@ -51,9 +51,25 @@ final class InnerProduct {
     }
     long[] shape = Arrays.copyOf(x.shape(), x.rank());
     shape[shape.length - 1] = w.size(1);
-    InnerProduct product = new InnerProduct(site, shape, w.size(0));
-    OpMapping inPlace = product.lower(true);
-    return inPlace == null ? product.lower(false) : inPlace;
+    return new InnerProduct(site, shape, 1, w.size(0)).lower();
+  }
+
+  /** {@code Einsum} that is a product with a constant matrix, each of whose sides may be several axes; null for others. */
+  static OpMapping einsum(Site site, Labels a, Labels b, Labels z, long[] shape) {
+    String summed = a.common(b, true, z, false);
+    String rows = a.common(b, false, z, true);
+    String columns = b.common(a, false, z, true);
+    boolean fits =
+        a.names().equals(rows + summed) && b.names().equals(summed + columns) && z.names().equals(rows + columns) && !columns.isEmpty();
+    if (!fits || !site.isConstant(1) || !Finite.all(site.input(1))) {
+      return null;
+    }
+    return new InnerProduct(site, shape, columns.length(), b.size(summed)).lower();
+  }
+
+  private OpMapping lower() {
+    OpMapping inPlace = lower(true);
+    return inPlace == null ? lower(false) : inPlace;
   }
 
   private OpMapping lower(boolean inPlace) {

@@ -62,6 +62,11 @@ final class Layout {
     return new Layout(new long[] {shape[0], shape[3], shape[1], shape[2]}, spatial(shape, false).runs);
   }
 
+  /** Each dimension the axes from one to another one. */
+  static Layout of(long[] shape, int[]... runs) {
+    return new Layout(shape.clone(), runs);
+  }
+
   /** Two dimensions: all axes but the last ones as rows. */
   static Layout rows(long[] shape, int columnAxes) {
     int cut = shape.length - columnAxes;

@@ -2,10 +2,12 @@ package io.kbridge.plan.onednn;
 
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_MULTIPLE_SRC;
 
+import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
 import org.bytedeco.dnnl.concat;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** What moves data and computes nothing. */
@@ -14,6 +16,23 @@ final class Movement {
 
   static void register() {
     Heads.alone("Concatenate", Movement::concatenate);
+    Heads.alone("Full", Movement::zeros);
+  }
+
+  /** {@code Full} of zeros, such as the first states of recurrent layers. */
+  private static OpMapping zeros(Site site) {
+    if (!site.isFloat() || !site.isConstant(0) || Float.floatToRawIntBits(OneDnn.content(site.input(0))[0]) != 0) {
+      return null;
+    }
+    return context -> {
+      INDArray z = context.allocate(0, context.dims("shape"));
+      if (z.isEmpty()) {
+        return null;
+      }
+      Pointer start = site.session().own(NativeArrays.borrowed(z));
+      long bytes = z.length() * z.dataType().width();
+      return () -> Pointer.memset(start, 0, bytes);
+    };
   }
 
   private static OpMapping concatenate(Site site) {

@@ -28,6 +28,7 @@ final class OneDnnSession implements Engine.Session {
   private final stream stream;
   private final List<Pointer> owned = new ArrayList<>();
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
+  private final Map<GraphNode, List<GraphNode>> stacks = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
   private boolean gainsFromBlocks;
   private boolean closed;
@@ -50,7 +51,19 @@ final class OneDnnSession implements Engine.Session {
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
     }
-    return found.stream().map(this::register).collect(Collectors.toList());
+    return stacked(found.stream().map(this::register).collect(Collectors.toList()), Stacks.find(found, visible));
+  }
+
+  /** Replaces the nodes of each stack by the one that stands for it, at the place of the last. */
+  private List<GraphNode> stacked(List<GraphNode> nodes, Map<GraphNode, List<GraphNode>> found) {
+    stacks.putAll(found);
+    List<GraphNode> result = new ArrayList<>(nodes);
+    found.forEach(
+        (top, layers) -> {
+          result.set(result.indexOf(layers.get(layers.size() - 1)), top);
+          result.removeAll(layers);
+        });
+    return result;
   }
 
   private static boolean isLink(GraphNode node, String value, Predicate<String> constant) {
@@ -68,17 +81,26 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public List<GraphNode> split(GraphNode node) {
+    if (stacks.containsKey(node)) {
+      return stacks.get(node);
+    }
     return chains.get(node).cut().stream().map(this::register).collect(Collectors.toList());
   }
 
   @Override
   public List<GraphNode> members(GraphNode node) {
+    if (stacks.containsKey(node)) {
+      return stacks.get(node);
+    }
     Chain chain = chains.get(node);
     return chain == null ? List.of(node) : chain.members();
   }
 
   @Override
   public OpMapping lower(OpContext context) {
+    if (stacks.containsKey(context.node())) {
+      return Recurrence.lower(context, stacks.get(context.node()), this);
+    }
     Chain chain = chains.get(context.node());
     Head head = Heads.of(chain.head());
     OpMapping mapping = head == null ? null : head.lower(new Site(context, chain, this));

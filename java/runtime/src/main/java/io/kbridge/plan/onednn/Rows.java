@@ -48,7 +48,7 @@ final class Rows {
     return context ->
         new Call(site.session(), found, new softmax_forward(found))
             .arg(DNNL_ARG_SRC, desc, x)
-            .arg(DNNL_ARG_DST, desc, context.allocate(0, x.shape()))
+            .arg(DNNL_ARG_DST, desc, Results.over(context, x))
             .scratch(context, found)
             .step();
   }
@@ -88,7 +88,7 @@ final class Rows {
         new Call(site.session(), found, new layer_normalization_forward(found))
             .arg(DNNL_ARG_SRC, desc, x)
             .arg(DNNL_ARG_SCALE_SHIFT, parameters)
-            .arg(DNNL_ARG_DST, desc, context.allocate(0, x.shape()))
+            .arg(DNNL_ARG_DST, desc, Results.over(context, x))
             .scratch(context, found)
             .step();
   }

@@ -18,6 +18,10 @@ final class Site {
     this.session = session;
   }
 
+  OpContext context() {
+    return context;
+  }
+
   Chain chain() {
     return chain;
   }
