@@ -2,6 +2,7 @@ package io.kbridge.plan;
 
 import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
+import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.nativeblas.NativeOps;
 import org.nd4j.nativeblas.NativeOpsHolder;
 
@@ -65,7 +66,7 @@ public final class Threads {
   }
 
   private static NativeOps library() {
-    return NativeOpsHolder.getInstance().getDeviceNativeOps();
+    return Library.OPS;
   }
 
   /**
@@ -92,5 +93,18 @@ public final class Threads {
       TAKEN.set(TAKEN.get() - wanted);
       FREE.release(wanted);
     }
+  }
+
+  /** Looked up once, when threads are first asked for. */
+  private static final class Library {
+    private static final NativeOps OPS;
+
+    static {
+      // NB: first, because the holder needs properties that Nd4j reads when it is initialised.
+      Nd4j.getBackend();
+      OPS = NativeOpsHolder.getInstance().getDeviceNativeOps();
+    }
+
+    private Library() {}
   }
 }
