@@ -61,7 +61,7 @@ final class InnerProduct {
     String columns = b.common(a, false, z, true);
     boolean fits =
         a.names().equals(rows + summed) && b.names().equals(summed + columns) && z.names().equals(rows + columns) && !columns.isEmpty();
-    if (!fits || !site.isConstant(1) || !Finite.all(site.input(1))) {
+    if (!fits || !site.isConstant(1) || !site.isFinite(1)) {
       return null;
     }
     return new InnerProduct(site, shape, columns.length(), b.size(summed)).lower();
