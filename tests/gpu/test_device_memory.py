@@ -1,14 +1,15 @@
 """The plans of a GPU: on the CPU, in a JVM whose arrays all have memory of their own; and on a GPU.
 
-Run the tests marked `gpu` with ``pytest -m gpu tests/gpu`` on a machine with an NVIDIA GPU and its
-libraries (docs/gpu.md).
+The tests marked `gpu` need a machine with an NVIDIA GPU and its libraries (docs/gpu.md):
+``CUDA_VISIBLE_DEVICES=0 TF_FORCE_GPU_ALLOW_GROWTH=true pytest -m gpu tests/gpu``. (The variables
+say that tests may use the GPU at all, and keep TensorFlow from taking all of its memory.)
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import kbridge
 from kbridge.jvm import gpu
 from tests.conftest import ROOT
+from tests.parity.test_applications import NAMED, network
 from tests.weights import randomise
 
 PLANS_OF_A_GPU = ["-Dio.kbridge.deviceMemory=true"]
@@ -86,10 +88,7 @@ def test_a_model_that_differs_is_refused_where_it_is_loaded(tmp_path):
 
 def suites(also):
     command = [sys.executable, "-m", "pytest", "tests/layers", "tests/ops", "-q", "-n0"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": os.environ.get("KBRIDGE_TEST_GPU", "0")}
-    done = subprocess.run(
-        [*command, "-m", "not slow", "--also", also], cwd=ROOT, env=environment, check=False
-    )
+    done = subprocess.run([*command, "-m", "not slow", "--also", also], cwd=ROOT, check=False)
     assert done.returncode == 0
 
 
@@ -99,11 +98,15 @@ def test_the_suites_with_the_plans_of_a_gpu():
 
 
 @pytest.fixture
-def card(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("KBRIDGE_TEST_GPU", "0"))
+def card():
+    """Skips where the driver, asked in this process, has no GPU that can be used."""
     reason = gpu.refusal(gpu.probe())
     if reason is not None:
-        pytest.skip(f"no GPU that can be used: {reason}")
+        pytest.skip(f"no GPU that can be used (CUDA_VISIBLE_DEVICES is heeded): {reason}")
+    import tensorflow as tf
+
+    # NB: native Keras is the reference, and TF32 has ten bits less.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @pytest.mark.gpu
@@ -118,6 +121,37 @@ def test_networks_on_the_gpu(card, tmp_path):
         path = tmp_path / f"{number}.h5"
         kbridge.export(model, path)
         agree(model, names, path, host="process", device="gpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NAMED)
+def test_named_applications_on_the_gpu(card, name):
+    report = kbridge.check(network(name), isolated=True, device="gpu")
+    assert report.ok, str(report)
+
+
+@pytest.mark.gpu
+def test_predictions_per_second_beside_tensorflow(card, tmp_path):
+    """Prints what docs/gpu.md records; the numbers have to agree, whatever the speed."""
+    model = network("ResNet50")
+    path = tmp_path / "resnet50.h5"
+    kbridge.export(model, path)
+    x = np.random.default_rng(2).normal(size=(32, 224, 224, 3)).astype("float32")
+
+    def milliseconds(call):
+        call(), call()
+        times = []
+        for _ in range(20):
+            started = time.perf_counter()
+            call()
+            times.append(1e3 * (time.perf_counter() - started))
+        return float(np.median(times))
+
+    with kbridge.load(path, host="process", device="gpu") as loaded:
+        ours = milliseconds(lambda: loaded.predict_on_batch(x))
+        np.testing.assert_allclose(loaded(x), model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
+    theirs = milliseconds(lambda: model.predict_on_batch(x))
+    print(f"{gpu.probe().gpus[0]}: kbridge {ours:.1f} ms, TensorFlow {theirs:.1f} ms")
 
 
 @pytest.mark.gpu
