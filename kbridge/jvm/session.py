@@ -150,7 +150,7 @@ class Session:
                 "Expected outputs whose shapes differ between batches in the number of samples "
                 f"only. Received: {call.outputs}. Predict all samples at once (predict_on_batch)."
             )
-        with now.jvm.lend(given, self._dtypes, into) as lent:
+        with self._ask(now, now.jvm.lend, given, self._dtypes, into) as lent:
             self._ask(now, lent.ask, call.java, "runInto", lent.inputs, lent.outputs)
         return into
 
@@ -163,7 +163,7 @@ class Session:
         """Tells what a prediction does; see `JvmModel.plan_steps`."""
         now = self._loaded()
         call = self._call(now, given)
-        with now.jvm.lend(given, self._dtypes) as lent:
+        with self._ask(now, now.jvm.lend, given, self._dtypes) as lent:
             return json.loads(self._ask(now, lent.ask, call.java, "planSteps", lent.inputs, runs))
 
     def self_test(self) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class Session:
         self, now: _Loaded, call: Call, given: Flat, method: str, *args: Any
     ) -> list[np.ndarray]:
         """Makes a call that gives a ``HostResult``."""
-        with now.jvm.lend(given, self._dtypes) as lent:
+        with self._ask(now, now.jvm.lend, given, self._dtypes) as lent:
             result = self._ask(now, lent.ask, call.java, method, lent.inputs, *args)
         return self._ask(now, now.jvm.collect, result)
 

@@ -7,10 +7,12 @@ import java.util.regex.Pattern;
 final class Device {
   private static final Pattern NAME = Pattern.compile("(auto|cpu)|gpu(?::(\\d{1,4}))?");
 
+  private final String name;
   private final String kind;
   private final int index;
 
-  private Device(String kind, int index) {
+  private Device(String name, String kind, int index) {
+    this.name = name;
     this.kind = kind;
     this.index = index;
   }
@@ -24,7 +26,7 @@ final class Device {
               + "'. Choose one of them.");
     }
     String number = matcher.group(2);
-    return new Device(matcher.group(1) == null ? "gpu" : matcher.group(1), number == null ? 0 : Integer.parseInt(number));
+    return new Device(name, matcher.group(1) == null ? "gpu" : matcher.group(1), number == null ? 0 : Integer.parseInt(number));
   }
 
   /** Tells whether nothing but the CPU will do. */
@@ -44,6 +46,6 @@ final class Device {
 
   @Override
   public String toString() {
-    return isGpu() ? "gpu:" + index : kind;
+    return name;
   }
 }
