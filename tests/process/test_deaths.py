@@ -63,6 +63,17 @@ def test_a_death_between_calls_is_told_once_to_each_model(identity_bundle):
             model.close()
 
 
+def test_a_death_before_memory_is_shared(model):
+    model.predict(X)
+    pid = pid_of(model)
+    os.kill(pid, signal.SIGKILL)
+    assert gone(pid)
+    more = np.ones((50_000, 7), np.float32)  # needs a larger segment
+    with pytest.raises(kbridge.JvmProcessError, match="SIGKILL"):
+        model.predict_on_batch(more)
+    np.testing.assert_array_equal(model.predict_on_batch(more), more)
+
+
 def test_threads_that_meet_a_death(model):
     told, right = [], []
 
