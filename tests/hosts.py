@@ -28,7 +28,7 @@ _ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
 def add_option(parser: pytest.Parser) -> None:
     """Adds the option to pytest."""
     told = f"more JVMs for the parity suites, by name: {', '.join(HOSTS)}"
-    parser.addoption("--also", default="process", help=told)
+    parser.addoption("--also", default="", help=told)
 
 
 @pytest.fixture(scope="session")

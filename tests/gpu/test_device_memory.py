@@ -93,8 +93,9 @@ def suites(also):
 
 
 @pytest.mark.slow
-def test_the_suites_with_the_plans_of_a_gpu():
-    suites("devicememory")
+@pytest.mark.parametrize("also", ["process", "devicememory"])
+def test_the_suites_in_other_jvms(also):
+    suites(also)
 
 
 @pytest.fixture
