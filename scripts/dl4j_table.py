@@ -185,7 +185,7 @@ def main() -> None:
             for side, (what, why) in found.items():
                 counts[case.layer][side, what] += 1
                 print(f"{side:8} {what:10} {case.id}  {why!r}", file=details, flush=True)
-    lines = [_line(layer, counts[layer]) for layer in sorted(counts)]
+    lines = [_line(layer, counts[layer]) for layer in sorted(counts) if _is_made(counts[layer])]
     total: Counter = sum(counts.values(), Counter())
     table = HEADER + "".join(lines) + _line("**all**", total)
     if options.layers:
@@ -194,6 +194,11 @@ def main() -> None:
     text = TARGET.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     TARGET.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2])
+
+
+def _is_made(count: Counter) -> bool:
+    made = ("kbridge", EQUAL), ("stock", EQUAL), ("stock", DIFFERENT)
+    return any(count[key] for key in made)
 
 
 def _line(layer: str, count: Counter) -> str:

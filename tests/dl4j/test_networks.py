@@ -21,10 +21,10 @@ def names():
             isinstance(d, ast.Name) and d.id == "check" for d in node.decorator_list
         ):
             found.append(node.name)
-        if isinstance(node, ast.Assign) and node.targets[0].id in ("OPTIMIZERS", "LOSSES"):
-            prefix = node.targets[0].id.lower().removesuffix("s").removesuffix("e")
-            prefix = {"loss": "loss", "optimizer": "optimizer"}.get(prefix, prefix)
-            found += [f"{prefix}_{ast.literal_eval(key)}" for key in node.value.keys]
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            prefix = {"OPTIMIZERS": "optimizer", "LOSSES": "loss"}.get(node.targets[0].id)
+            if prefix:
+                found += [f"{prefix}_{ast.literal_eval(key)}" for key in node.value.keys]
     return found
 
 

@@ -30,8 +30,10 @@ final class ConvolutionLayers {
     layers.put("DepthwiseConv2D", ConvolutionLayers::depthwise);
     layers.put("SeparableConv2D", ConvolutionLayers::separable);
     layers.put("Conv2DTranspose", ConvolutionLayers::transposed);
-    layers.put("MaxPooling1D", layer -> pool1d(layer, PoolingType.MAX));
-    layers.put("AveragePooling1D", layer -> pool1d(layer, PoolingType.AVG));
+    layers.put("MaxPooling1D", ConvolutionLayers::maxPool1d);
+    layers.put("AveragePooling1D", layer -> {
+      throw new Unsayable("DL4J's averages of sequences are wrong");
+    });
     layers.put("MaxPooling2D", layer -> pool2d(layer, PoolingType.MAX));
     layers.put("AveragePooling2D", layer -> pool2d(layer, PoolingType.AVG));
     layers.put("MaxPooling3D", layer -> pool3d(layer, PoolingType.MAX));
@@ -145,10 +147,10 @@ final class ConvolutionLayers {
     layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
   }
 
-  private static void pool1d(LayerContext layer, PoolingType type) {
+  private static void maxPool1d(LayerContext layer) {
     int stride = layer.config().hasNonNull("strides") ? layer.ints("strides")[0] : layer.ints("pool_size")[0];
-    Subsampling1DLayer.Builder builder = new Subsampling1DLayer.Builder(type, layer.ints("pool_size")[0], stride, 0);
-    builder.convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC).avgPoolIncludePadInDivisor(false);
+    Subsampling1DLayer.Builder builder = new Subsampling1DLayer.Builder(PoolingType.MAX, layer.ints("pool_size")[0], stride, 0);
+    builder.convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC);
     layer.layer(builder.build());
   }
 

@@ -174,23 +174,14 @@ final class LayerContext {
     return Activations.of(config("activation"));
   }
 
-  /** Binds a parameter to a weight of the layer. */
+  /** Binds a parameter to a weight of the layer, or to 0 (1 for a scale) where Keras has none. */
   void bind(String parameter, String variable, Layout layout) {
-    bind(parameter, "", variable, layout);
-  }
-
-  /** Binds a parameter to a weight of a layer inside of this one. */
-  void bind(String parameter, String inner, String variable, Layout layout) {
     if (node.call() > 0) {
       throw new Unsayable("it is shared: DL4J has no layers that are called more than once");
     }
-    String name = plan.weightName(node.path() + (inner.isEmpty() ? "" : "/" + inner), variable);
+    String name = plan.weightName(node.path(), variable);
     hasWeights = true;
     plan.bind(new Binding(node.name(), parameter, name, layout));
-  }
-
-  boolean has(String inner, String variable) {
-    return plan.weightName(node.path() + (inner.isEmpty() ? "" : "/" + inner), variable) != null;
   }
 
   /** What the bundle says of a weight: initializer, regularizer, constraint, shape; missing if there is no such weight. */

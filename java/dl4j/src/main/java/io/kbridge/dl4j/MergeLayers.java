@@ -20,6 +20,9 @@ final class MergeLayers {
 
   private static void elementwise(LayerContext layer, ElementWiseVertex.Op op) {
     for (int i = 1; i < layer.inputs(); i++) {
+      if (layer.in(i).length != layer.in(0).length) {
+        throw new Unsayable("its inputs differ in their number of axes");
+      }
       if (!Arrays.equals(layer.in(i), layer.in(0))) {
         layer.requireNotTrained(true, "its inputs differ in shape, through which DL4J gives other gradients");
       }

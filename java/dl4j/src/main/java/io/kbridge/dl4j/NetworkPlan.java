@@ -94,6 +94,9 @@ final class NetworkPlan {
     for (int i = 0; i < topology.outputs().size(); i++) {
       heads.put(topology.outputs().get(i), i);
     }
+    if (topology.outputs().stream().anyMatch(inputs::contains)) {
+      problems.add("the model", "Functional", "an input is one of its outputs");
+    }
     if (heads.size() < topology.outputs().size()) {
       problems.add("the model", "Functional", "one layer gives two of its outputs");
     }

@@ -8,7 +8,6 @@ import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.LSTM;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.misc.RepeatVector;
-import org.deeplearning4j.nn.conf.layers.recurrent.Bidirectional;
 import org.deeplearning4j.nn.conf.layers.recurrent.LastTimeStep;
 import org.deeplearning4j.nn.conf.layers.recurrent.SimpleRnn;
 
@@ -22,7 +21,9 @@ final class SequenceLayers {
   static void register(Map<String, LayerMapping> layers) {
     layers.put("LSTM", layer -> recurrent(layer, "LSTM"));
     layers.put("SimpleRNN", layer -> recurrent(layer, "SimpleRNN"));
-    layers.put("Bidirectional", SequenceLayers::bidirectional);
+    layers.put("Bidirectional", layer -> {
+      throw new Unsayable("with features last, DL4J's bidirectional layer gives other numbers");
+    });
     layers.put("Embedding", SequenceLayers::embedding);
     layers.put("RepeatVector", layer -> layer.layer(
         new RepeatVector.Builder<>(layer.config("n").asInt()).dataFormat(RNNFormat.NWC).build()));
@@ -33,7 +34,7 @@ final class SequenceLayers {
 
   private static void recurrent(LayerContext layer, String className) {
     Layer made = cell(layer, className, layer.config());
-    bind(layer, className, "", "");
+    bind(layer, className);
     layer.layer(layer.config("return_sequences").asBoolean(false) ? made : new LastTimeStep(made));
   }
 
@@ -51,10 +52,7 @@ final class SequenceLayers {
       builder.gateActivationFunction(Activations.of(config.path("recurrent_activation"))).forgetGateBiasInit(0);
       return cell(layer, builder, config);
     }
-    if (className.equals("SimpleRNN")) {
-      return cell(layer, new SimpleRnn.Builder(), config);
-    }
-    throw new Unsayable("DL4J has no " + className);
+    return cell(layer, new SimpleRnn.Builder(), config);
   }
 
   private static <T extends BaseRecurrentLayer.Builder<T>> Layer cell(LayerContext layer, T builder, JsonNode config) {
@@ -67,51 +65,11 @@ final class SequenceLayers {
   }
 
   /** NB: DL4J's cells have a bias always. */
-  private static void bind(LayerContext layer, String className, String prefix, String inner) {
+  private static void bind(LayerContext layer, String className) {
     Layout layout = className.equals("LSTM") ? Layout.gates(GATES) : Layout.same();
-    layer.bind(prefix + "W", inner, "kernel", layout);
-    layer.bind(prefix + "RW", inner, "recurrent_kernel", layout);
-    layer.bind(prefix + "b", inner, "bias", layout);
-  }
-
-  private static void bidirectional(LayerContext layer) {
-    JsonNode inner = layer.config("layer");
-    String className = inner.path("class_name").asText();
-    JsonNode config = inner.path("config");
-    if (layer.config().hasNonNull("backward_layer") && !sameBut(layer.config("backward_layer").path("config"), config)) {
-      throw new Unsayable("its two directions differ, and DL4J's are alike");
-    }
-    if (!config.path("return_sequences").asBoolean(false)) {
-      throw new Unsayable("DL4J's last step of both directions is the sequence's last, Keras's that of each direction");
-    }
-    Layer made = cell(layer, className, config);
-    bind(layer, className, "f", "forward_" + config.path("name").asText());
-    bind(layer, className, "b", "backward_" + config.path("name").asText());
-    layer.layer(new Bidirectional(mode(layer.config("merge_mode")), made));
-  }
-
-  private static boolean sameBut(JsonNode a, JsonNode b) {
-    for (String key : new String[] {"units", "activation", "recurrent_activation", "use_bias", "return_sequences"}) {
-      if (!a.path(key).equals(b.path(key))) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private static Bidirectional.Mode mode(JsonNode merge) {
-    switch (merge.asText()) {
-      case "concat":
-        return Bidirectional.Mode.CONCAT;
-      case "sum":
-        return Bidirectional.Mode.ADD;
-      case "mul":
-        return Bidirectional.Mode.MUL;
-      case "ave":
-        return Bidirectional.Mode.AVERAGE;
-      default:
-        throw new Unsayable("DL4J's layers give one output");
-    }
+    layer.bind("W", "kernel", layout);
+    layer.bind("RW", "recurrent_kernel", layout);
+    layer.bind("b", "bias", layout);
   }
 
   private static void embedding(LayerContext layer) {
