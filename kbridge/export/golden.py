@@ -97,7 +97,8 @@ def native_outputs(model: Any, inputs: Any) -> list[np.ndarray]:
     # it saves.
     try:
         tensors = tree.map_structure(keras.ops.convert_to_tensor, inputs)
-        with _without_gradients():
+        # NB: without a trace in the model: recurrent dropout moves its seeds on at inference too.
+        with _without_gradients(), keras.StatelessScope():
             outputs = model(tensors, training=False)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError) as e:
         raise _native_failure(e) from e

@@ -323,6 +323,11 @@ def emit_creation(
         )[0]
     if name == "convert_to_tensor":
         return _sizes(builder, args[0], dtype)
+    if name == "broadcast_to":
+        value = builder.value_of(args[0] if args else kwargs["x"])
+        return builder.emit("BroadcastTo", [value], {"shape": list(shape)}, (shape, dtype))[0]
+    if name == "tile":
+        return _tiled(builder, *args, **kwargs, made=made)
     attrs = {"dtype": dtype}
     signature = inspect.signature(getattr(keras.ops, name))
     bound = signature.bind(*args, **kwargs)
@@ -349,3 +354,15 @@ def _sizes(builder: GraphBuilder, sizes: int | list[int], dtype: str) -> Value:
     if len(values) > 1:
         joined = builder.emit("Concatenate", values, {"axis": 0}, ((len(sizes),), "int32"))[0]
     return builder.cast(joined, dtype)
+
+
+def _tiled(builder: GraphBuilder, x: Any, repeats: Any, made: keras.KerasTensor) -> Value:
+    """A constant that is repeated as often as sizes say."""
+    value = builder.value_of(x)
+    repeats = [int(n) for n in np.asarray(repeats).reshape(-1)]
+    rank = max(len(repeats), value.ndim)
+    repeats = [1] * (rank - len(repeats)) + repeats
+    if rank > value.ndim:
+        value = builder.reshape(value, (1,) * (rank - value.ndim) + value.shape)
+    spec = (tuple(made.shape), made.dtype)
+    return builder.emit("Tile", [value], {"repeats": repeats}, spec)[0]

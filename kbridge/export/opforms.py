@@ -431,6 +431,15 @@ def sparse_categorical_crossentropy(call: OpCall, b: GraphBuilder) -> Values:
     return b.emit(call.name, operands, attrs, *call.specs)
 
 
+@normalises("Normalize")
+def normalize(call: OpCall, b: GraphBuilder) -> Values:
+    """Along axes; None means all of them."""
+    x = operands_of(call, b)[0]
+    attrs = {name: plain(value) for name, value in call.attrs.items()}
+    attrs["axis"] = all_axes(attrs["axis"], x.ndim)
+    return b.emit("Normalize", [x], attrs, *call.specs)
+
+
 @normalises("Isclose")
 def isclose(call: OpCall, b: GraphBuilder) -> Values:
     dtype = dtypes.result_type(

@@ -70,7 +70,7 @@ class Recorder(Protocol):
         """Random numbers were asked for; raises, because their values cannot be the same."""
 
     def draws(self) -> dict[str, Callable]:
-        """What stands for the functions of `backend.random` in training."""
+        """What stands for the functions of `backend.random` in a step."""
 
     def custom_gradient(self, function: Callable) -> None:
         """A function with a gradient of its own is called in training; raises."""
@@ -115,14 +115,22 @@ def _symbolic_backend(backend: Any, recorder: Recorder) -> _Namespace:
     replaced: dict[str, Any] = {
         name: _OpsNamespace(getattr(backend, name), name) for name in modules
     }
-    for name in ("convert_to_tensor", "cast", "shape", "cond", "scatter", "stop_gradient"):
+    for name in (
+        "cast",
+        "cond",
+        "convert_to_tensor",
+        "scatter",
+        "shape",
+        "stop_gradient",
+        "vectorized_map",
+    ):
         replaced[name] = getattr(keras.ops, name)
     # NB: Keras takes shortcuts with functions of TensorFlow where the name ends in "tensorflow".
     replaced["__name__"] = "keras.ops"
     replaced.update(rnn=recorder.rnn, lstm=_no_fused_kernel, gru=_no_fused_kernel)
     if recorder.steps:
         replaced["is_tensor"] = lambda x: isinstance(x, keras.KerasTensor) or backend.is_tensor(x)
-    if recorder.training:
+    if recorder.steps:
         replaced["random"] = _Namespace(backend.random, recorder.draws())
     return _Namespace(backend, replaced)
 
@@ -169,7 +177,19 @@ def _symbolic_core(backend: Any, recorder: Recorder) -> _Namespace:
     return _Namespace(backend, {"core": _Namespace(backend.core, replaced)})
 
 
-_CREATIONS = ("arange", "empty", "eye", "full", "identity", "linspace", "ones", "tri", "zeros")
+_CREATIONS = (
+    "arange",
+    "broadcast_to",
+    "empty",
+    "eye",
+    "full",
+    "identity",
+    "linspace",
+    "ones",
+    "tile",
+    "tri",
+    "zeros",
+)
 
 
 def _recorded_creations(backend: Any, recorder: Recorder) -> _Namespace:
@@ -267,11 +287,14 @@ def symbolic_execution(recorder: Recorder) -> Iterator[None]:
                 Operation, "symbolic_call", lambda op, *a, **k: recorder.operation(op, a, k)
             )
             patches.set(Layer, "symbolic_call", lambda op, *a, **k: recorder.layer(op, a, k))
+            if not recorder.steps:
+                patches.set(Layer, "add_loss", lambda self, loss: None)
             _patch_preprocessing(patches, symbolic)
             _patch_gradients(patches, recorder)
             _patch_autocast(patches)
             patches.set(Variable, "assign", lambda self, value: recorder.assignment(self, value))
-            if recorder.training:
+            # NB: recurrent cells draw dropout's masks in evaluation too: their seeds move on there.
+            if recorder.steps:
                 _patch_draws(patches, backend, symbolic)
             else:
                 _patch_dropout_masks(patches)
@@ -344,7 +367,7 @@ def _patch_random(patches: _Patches, recorder: Recorder) -> None:
 
 
 def _patch_draws(patches: _Patches, backend: Any, symbolic: _Namespace) -> None:
-    """In training the state of a seed generator is a variable like any other."""
+    """In a step the state of a seed generator is a variable like any other."""
     import keras
     from keras.src.random import random, seed_generator
 
@@ -358,6 +381,7 @@ def _patch_draws(patches: _Patches, backend: Any, symbolic: _Namespace) -> None:
         return drawn
 
     patches.set(seed_generator.SeedGenerator, "next", following)
+    patches.set(sys.modules["keras.src.ops"], "random", symbolic.random)
     for module in _holders(("keras.src.random",), "backend", backend):
         patches.set(module, "backend", symbolic)
     assert random.backend is symbolic

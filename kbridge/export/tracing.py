@@ -241,8 +241,8 @@ class Tracer:
         raise _keeps_state(f"it changes its variable {variable.path!r} when it is called")
 
     def draws(self) -> dict[str, Callable]:
-        """Only training draws random numbers."""
-        raise AssertionError("only training draws random numbers")
+        """Only steps draw random numbers."""
+        raise AssertionError("only steps draw random numbers")
 
     def custom_gradient(self, function: Callable) -> None:
         """Only training needs gradients."""
@@ -373,7 +373,7 @@ def trace_model(
 
 
 def _value_reader(builder: GraphBuilder) -> Callable[[Any], Value]:
-    return lambda tensor: builder.value_of(tensor)
+    return lambda tensor: builder.value_of(_variable_value(tensor))
 
 
 def _variable_value(obj: Any) -> Any:

@@ -225,6 +225,25 @@ def _variables(optimizer: Any, names: _Names, skip: list[Any]) -> list[dict[str,
     return described
 
 
+def trained_slots(
+    optimizer: Any, names: Mapping[int, str]
+) -> list[tuple[keras.Variable, str, str | None]]:
+    """Returns an optimizer's variables in its own order, each with its slot and weight.
+
+    Args:
+        optimizer: A built optimizer.
+        names: The bundle names of the weights by `id`.
+    """
+    slots = _slots(optimizer)
+    for inner in inner_optimizers(optimizer).values():
+        slots |= _slots(inner)
+    found = []
+    for variable in optimizer.variables:
+        slot, weight = slots.get(id(variable), (variable.name, None))
+        found.append((variable, slot, None if weight is None else names[id(weight)]))
+    return found
+
+
 def _slots(optimizer: Any) -> dict[int, tuple[str, keras.Variable | None]]:
     """Returns the slot and the trained variable of each of the optimizer's variables, by `id`.
 

@@ -20,6 +20,8 @@ def lower_time_distributed(layer: Any, inputs: Any, training: Any = None, mask: 
     user's layer may do something across the batch, so it gets one time step at a time.
     """
     inner = layer.layer
+    if training and inner._call_has_training_arg:
+        return _step_by_step(inner, inputs, mask)
     own = all(
         type(entry.layer).__module__.startswith("keras.src.")
         for entry in metadata.model_layers(inner)
@@ -27,6 +29,21 @@ def lower_time_distributed(layer: Any, inputs: Any, training: Any = None, mask: 
     takes_mask = inner._call_has_mask_arg and mask is not None
     with without_layer_outputs():
         return (_as_batch if own else _as_loop)(inner, inputs, mask if takes_mask else None)
+
+
+def _step_by_step(inner: Any, inputs: Any, mask: Any) -> Any:
+    """In training, where layers see the batch as a whole or draw: one call per step, as in Keras.
+
+    NB: where the number of steps is not known the traces differ, and that is refused.
+    """
+    answers = []
+    with without_layer_outputs():
+        for i in range(inputs.shape[1]):
+            masked = {}
+            if inner._call_has_mask_arg and mask is not None:
+                masked["mask"] = mask[:, i]
+            answers.append(inner.call(inputs[:, i], training=True, **masked))
+    return ops.stack(answers, axis=1)
 
 
 def _as_batch(inner: Any, inputs: Any, mask: Any) -> Any:

@@ -26,12 +26,14 @@ class Label:
         dtype: Of the labels.
         drop: Which axis of the output they have not (class numbers in place of classes), or None.
         shape: Their shape where a sample tells it; None for a free size.
+        ignored: The class number that the loss passes over, or None.
     """
 
     output: str
     dtype: str
     drop: int | None = None
     shape: tuple[int | None, ...] | None = None
+    ignored: int | None = None
 
     def like(self, prediction: Any) -> tuple[int, ...]:
         """Their shape for a prediction of concrete shape."""
@@ -203,7 +205,9 @@ _OF_CLASSES = (
 def _label(output: str, losses: list[Any], prediction: Shaped) -> Label:
     functions = {getattr(loss, "fn", None) for loss in losses}
     if functions.intersection(_OF_CLASSES):
-        return Label(output, "int32", drop=len(prediction.shape) - 1)
+        ignored = [getattr(loss, "_fn_kwargs", {}).get("ignore_class") for loss in losses]
+        last = len(prediction.shape) - 1
+        return Label(output, "int32", drop=last, ignored=next(iter(ignored), None))
     if keras.losses.ctc in functions:
         # Sentences of any length, as class numbers.
         return Label(output, "int32", shape=(None, None))

@@ -12,7 +12,7 @@ import numpy as np
 from keras import tree
 
 from kbridge import errors
-from kbridge.export import sizes
+from kbridge.export import explain, sizes
 from kbridge.export.graph import Body, Value
 from kbridge.export.signature import Signature
 from kbridge.export.spec import constant_entry, graph_json, live_nodes, value_json
@@ -66,8 +66,20 @@ def steps_document(
         compiled = compiled_of(model, output_names, shaped, labels)
         return _Writer(model, signature, weights, compiled).write()
     except errors.UnsupportedModelError as e:
-        problems = [problem._asdict() for problem in e.problems]
-        return StepsDocument({"refusal": problems})
+        return _refusal(e.problems)
+    except MemoryError:
+        raise
+    # NB: a metric's or constraint's own code can raise anything; the model is exported all the
+    # same, and whoever wants to train it is told.
+    except Exception as e:  # noqa: BLE001
+        problem = errors.Problem(
+            model.name, type(model).__name__, explain.reason(e), explain.advice(e)
+        )
+        return _refusal([problem])
+
+
+def _refusal(problems: list[errors.Problem]) -> StepsDocument:
+    return StepsDocument({"refusal": [problem._asdict() for problem in problems]})
 
 
 def has_loss(model: Any) -> bool:
@@ -146,7 +158,7 @@ class _Writer:
         outputs = zip(self.compiled.names, answers["outputs"], strict=True)
         return {
             "inputs": [
-                {**value_json(value), "role": role, "of": of}
+                {**value_json(value), "role": role, "of": of, **self._classes(role, of, answers)}
                 for value, (role, of) in zip(trace.inputs, step.inputs, strict=True)
                 if role == "x" or value.name in read
             ],
@@ -157,6 +169,15 @@ class _Writer:
             "updates": self._updates(updates, metrics=False),
             "metric_updates": self._updates(updates, metrics=True),
         }
+
+    def _classes(self, role: str, of: str, answers: dict[str, Any]) -> dict[str, Any]:
+        """How many classes there are, where labels are numbers of classes."""
+        index = self.compiled.names.index(of) if role == "y" else 0
+        label = self.compiled.labels[index]
+        if role != "y" or label.drop is None or answers["outputs"][index].shape[label.drop] is None:
+            return {}
+        count = answers["outputs"][index].shape[label.drop]
+        return {"classes": count} | ({} if label.ignored is None else {"ignored": label.ignored})
 
     def _losses(self, values: list[Value]) -> list[dict[str, Any]]:
         entries = [] if self.compiled.loss is None else self.compiled.loss._flat_losses
