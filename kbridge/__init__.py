@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kbridge.export.registry import lowers as lowers
     from kbridge.export.tracing import emit_node as emit_node
     from kbridge.importer import import_model as import_model
+    from kbridge.importer import import_weights as import_weights
     from kbridge.jvm.model import JvmModel as JvmModel
     from kbridge.jvm.model import load as load
     from kbridge.jvm.process import JvmProcess as JvmProcess
@@ -35,6 +36,7 @@ _HOMES = {
     "check": "kbridge.parity.check",
     "emit_node": "kbridge.export.tracing",
     "import_model": "kbridge.importer",
+    "import_weights": "kbridge.importer",
     "load": "kbridge.jvm.model",
     "lowers": "kbridge.export.registry",
 }

@@ -46,6 +46,18 @@ class UnsupportedOpError(KBridgeError):
     code = "UNSUPPORTED_OP"
 
 
+class NotTrainableError(KBridgeError):
+    """The model was not compiled with a loss, or something of it cannot be trained in the JVM."""
+
+    code = "NOT_TRAINABLE"
+
+
+class NotANumberError(KBridgeError, ArithmeticError):
+    """A training step gave no number: the weights are those before the step."""
+
+    code = "NOT_A_NUMBER"
+
+
 class InvalidInputError(KBridgeError, ValueError):
     """Model inputs of a wrong name, count, rank, shape or dtype."""
 

@@ -56,6 +56,40 @@ def import_model(
     return model
 
 
+def import_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Gives a Keras model the weights of a bundle, and its optimizer the state that goes with them.
+
+    So what was trained in the JVM goes on in Keras: weights, states of layers and seed generators,
+    the optimizer's slots, its iterations and learning rate.
+
+    Args:
+        model: The model that the bundle was exported from, or one built in the same way. If it is
+            compiled, its optimizer has to be of the bundle's class; if it is not, weights alone
+            are set.
+        path: A bundle, such as `JvmModel.save` writes.
+
+    Raises:
+        BundleFormatError: Weights or optimizer of the bundle do not belong to this model.
+
+    Example:
+        >>> jvm_model.save("trained.h5")
+        >>> kbridge.import_weights(model, "trained.h5")
+        >>> model.fit(x, y)
+    """
+    with bundles.read_bundle(path) as bundle:
+        stored = bundle.training.get("optimizer") if model.compiled else None
+        optimizer = model.optimizer if model.compiled else None
+        name = None if optimizer is None else type(optimizer).__name__
+        if stored is not None and name != stored["class_name"]:
+            raise errors.BundleFormatError(
+                f"Expected a model compiled with the optimizer {stored['class_name']} of the "
+                f"bundle. Received: {name}. Compile the model as it was when it was exported."
+            )
+        variables = _set_weights(model, bundle)
+        if stored is not None and stored["built"]:
+            _set_optimizer_state(optimizer, stored, variables, bundle)
+
+
 # Architecture ------------------------------------------------------------------------------------
 
 
@@ -302,7 +336,8 @@ def _set_optimizer_state(
     variables: Mapping[str, keras.Variable],
     bundle: bundles.Bundle,
 ) -> None:
-    optimizer.build([variables[name] for name in stored["weights"]])
+    if not optimizer.built:
+        optimizer.build([variables[name] for name in stored["weights"]])
     entries = list(_stored_variables(stored))
     if len(entries) != len(optimizer.variables):
         raise errors.BundleFormatError(

@@ -16,6 +16,7 @@ from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
+from kbridge.jvm.trainable import Trainable
 
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
@@ -62,7 +63,7 @@ def load(
     return JvmModel(path, device, engine, threads, _host(host))
 
 
-class JvmModel:
+class JvmModel(Trainable):
     """A Keras model that runs in the JVM; made by `kbridge.load`.
 
     It may be used from several threads. After `close` every use raises `JvmStateError`; arrays it
@@ -93,6 +94,7 @@ class JvmModel:
         options = {"device": str(chosen), "engine": engine, "threads": threads}
         path = os.path.abspath(path)
         self._session = Session(host, path, chosen.kind, options, self._inputs.specs)
+        self._opened = (host, chosen.kind, options)
         closer = weakref.finalize(self, self._session.close)
         # NB: at the interpreter's end the JVM ends too, and takes the model with it.
         closer.atexit = False
@@ -119,6 +121,7 @@ class JvmModel:
 
     def close(self) -> None:
         """Frees the model's memory in the JVM. May be called again."""
+        self._end_training()
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -185,7 +188,7 @@ class JvmModel:
             if y is not None:
                 return y
         self._session.check()
-        return pack(self._spec["output_structure"], self._session.run(self._inputs.check(x)))
+        return pack(self._spec["output_structure"], self._predicting().run(self._inputs.check(x)))
 
     __call__ = predict_on_batch
 
@@ -238,7 +241,9 @@ class JvmModel:
         if names is None:
             names = [value for layer in self.layer_outputs for value in layer["values"]]
         names = list(dict.fromkeys(names))
-        return dict(zip(names, self._session.values(self._inputs.check(x), names), strict=True))
+        return dict(
+            zip(names, self._predicting().values(self._inputs.check(x), names), strict=True)
+        )
 
     def plan_steps(self, x: Any, runs: int = 0) -> list[dict[str, Any]]:
         """Tells what a prediction does in the JVM, step by step.
@@ -253,7 +258,7 @@ class JvmModel:
             `runs` the shortest time in ``microseconds``.
         """
         self._session.check()
-        return self._session.plan_steps(self._inputs.check(x), runs)
+        return self._predicting().plan_steps(self._inputs.check(x), runs)
 
     def self_test(self) -> dict[str, Any]:
         """Runs the bundle's golden samples and compares with what native Keras answered.
@@ -267,7 +272,7 @@ class JvmModel:
             BundleFormatError: The bundle has no golden samples.
         """
         self._session.check()
-        report = self._session.self_test()
+        report = self._predicting().self_test()
         for output in report["outputs"]:
             for error in ("max_absolute_error", "max_relative_error"):
                 output[error] = float(output[error])  # NB: infinity is a string in JSON
@@ -320,16 +325,16 @@ class JvmModel:
         if rows == 0:
             return self._nothing()
         if rows is None or (rows <= size and steps is None):
-            return self._session.run(checked)
+            return self._predicting().run(checked)
         starts = range(0, rows, size)
         outputs: list[np.ndarray] = []
         for start in progress.track(starts, len(starts), verbose):
             stop = min(start + size, rows)
             batch = [a if a is None else a[start:stop] for a in checked]
             if outputs:
-                self._session.run(batch, [whole[start:stop] for whole in outputs])
+                self._predicting().run(batch, [whole[start:stop] for whole in outputs])
                 continue
-            for i, part in enumerate(self._session.run(batch)):
+            for i, part in enumerate(self._predicting().run(batch)):
                 outputs.append(self._room(rows, stop - start, i, part))
                 outputs[i][start:stop] = part
         return outputs
@@ -342,7 +347,9 @@ class JvmModel:
         for batch in progress.track(streams.each(batches, steps), total, verbose):
             # NB: as in Keras, a tuple is (x,), (x, y) or (x, y, sample_weight); a list is x.
             x = batch[0] if isinstance(batch, tuple) else batch
-            for part, output in zip(parts, self._session.run(self._inputs.check(x)), strict=True):
+            for part, output in zip(
+                parts, self._predicting().run(self._inputs.check(x)), strict=True
+            ):
                 part.append(output)
         if not parts[0]:
             raise errors.InvalidInputError(

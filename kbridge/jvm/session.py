@@ -13,6 +13,7 @@ import numpy as np
 from kbridge import errors
 from kbridge.jvm.bridge import Flat, Host, JavaObject, Jvm
 from kbridge.jvm.inputs import TensorSpec
+from kbridge.jvm.trainer import TrainerSession
 
 _CALLS_KEPT = 64
 
@@ -165,6 +166,11 @@ class Session:
         call = self._call(now, given)
         with self._ask(now, now.jvm.lend, given, self._dtypes) as lent:
             return json.loads(self._ask(now, lent.ask, call.java, "planSteps", lent.inputs, runs))
+
+    def trainer(self) -> TrainerSession:
+        """Opens the bundle's training steps."""
+        now = self._loaded()
+        return TrainerSession(now.jvm, self._ask(now, now.jvm.ask, now.door, "trainer"))
 
     def self_test(self) -> dict[str, Any]:
         """Runs the golden samples; see `JvmModel.self_test`."""
