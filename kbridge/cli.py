@@ -277,6 +277,13 @@ def check(
         Path | None,
         typer.Option("--input", "-i", help="Inputs (.npy, .npz); random ones by default."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Labels of the steps (.npy, .npz); random ones by default."),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Training steps to compare, of a compiled model.")
+    ] = 0,
     rtol: Annotated[float, typer.Option(min=0, help="Relative tolerance.")] = 1e-4,
     atol: Annotated[float, typer.Option(min=0, help="Absolute tolerance.")] = 1e-5,
     isolated: Annotated[
@@ -304,6 +311,8 @@ def check(
     - `kbridge check model.keras --bundle model.h5 --isolated`
 
     - `kbridge check model.keras --input images.npy --json > parity.json`
+
+    - `kbridge check model.keras --steps 5`
     """
     with working(f"checking {source.name}", as_json) as say:
         from kbridge._arrayfiles import read_arrays
@@ -312,6 +321,8 @@ def check(
         report = check_model(
             source,
             None if inputs is None else read_arrays(inputs),
+            None if labels is None else read_arrays(labels),
+            steps=steps,
             rtol=rtol,
             atol=atol,
             engine=engine,

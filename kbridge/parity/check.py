@@ -45,8 +45,10 @@ def check(
     Args:
         model_or_path: A live Keras model, or a file that `kbridge.export` takes.
         x: Inputs as Keras takes them; three samples of seeded random ones by default.
-        y: Targets, for training parity; see `steps`.
-        steps: Number of training steps to compare. This version compares inference only.
+        y: Labels for the training steps, as `fit` takes them; random ones by default.
+        steps: How many training steps to compare, of a compiled model: gradients, loss and metrics,
+            every weight and every variable of the optimizer after each. Their numbers are held to
+            `rtol` of the largest in their array. The model is left as it was.
         rtol: Tolerance relative to native Keras's value.
         atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element.
         engine: The JVM's engine; see `kbridge.load`.
@@ -73,7 +75,7 @@ def check(
         >>> print(report)
         >>> report.to_html("parity.html")
     """
-    tolerance = _checked(y, steps, rtol, atol, allow_nan, batch_size)
+    tolerance = _checked(y, steps, rtol, atol, allow_nan, batch_size, isolated)
     say = progress or (lambda text: None)
     if isolated:
         from kbridge.parity.isolated import check_isolated
@@ -90,17 +92,35 @@ def check(
         case, native = open_case(model, path, x, batch_size, seed)
         say("loading the bundle in the JVM")
         with JvmSide(case, engine=engine, device=device) as jvm:
-            return _compare(case, native, jvm, engine, tolerance, say)
+            report = _compare(case, native, jvm, engine, tolerance, say)
+        if steps:
+            from kbridge.parity.steps import compare_steps
+
+            report.comparison.layers += compare_steps(
+                model, case, y, steps, engine, tolerance, seed, say
+            )
+        return report
 
 
 def _checked(
-    y: Any, steps: int, rtol: float, atol: float, allow_nan: bool, batch_size: int
+    y: Any,
+    steps: int,
+    rtol: float,
+    atol: float,
+    allow_nan: bool,
+    batch_size: int,
+    isolated: bool,
 ) -> Tolerance:
-    if steps or y is not None:
-        received = f"steps={steps}." if steps else "y=..."
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise errors.OptionError(f"Expected steps to be a number from 0. Received: {steps!r}.")
+    if y is not None and not steps:
         raise errors.OptionError(
-            f"Expected steps=0 and no y. Received: {received} Training steps cannot be compared "
-            "by this version of kbridge; check the inference: kbridge.check(model, x)."
+            "Expected steps= with y: labels are for training steps. Received: steps=0."
+        )
+    if steps and isolated:
+        raise errors.OptionError(
+            "Expected isolated=False with steps=: both sides train in this process. Received: "
+            "isolated=True. Check the inference isolated, and the steps without it."
         )
     if batch_size < 1:
         raise errors.OptionError(f"Expected batch_size >= 1. Received: {batch_size!r}.")

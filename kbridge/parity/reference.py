@@ -47,7 +47,9 @@ def record(
                 recording.layers[scope, call] = [_to_numpy(t) for t in tensors]
 
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
-    with _no_gradients(), taps, layer_calls(model, taps.enter, on_exit):
+    # NB: a layer's states and seeds stay as they are.
+    stateless = keras.StatelessScope()
+    with _no_gradients(), stateless, taps, layer_calls(model, taps.enter, on_exit):
         outputs = model(tensors, training=False)
     recording.outputs = [_to_numpy(t) for t in keras.tree.flatten(outputs)]
     recording.structure = _structure(outputs)

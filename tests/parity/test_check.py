@@ -182,8 +182,9 @@ def test_nothing_is_left_behind(classifier, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 2}, "Expected steps=0 and no y. Received: steps=2. Training steps cannot"),
-        ({"y": [1]}, r"Received: y=\.\.\. Training steps cannot be compared"),
+        ({"steps": -2}, "Expected steps to be a number from 0. Received: -2."),
+        ({"steps": 2, "isolated": True}, "Expected isolated=False with steps="),
+        ({"y": [1]}, "Expected steps= with y: labels are for training steps."),
         ({"rtol": -1}, "Expected rtol to be a finite number >= 0. Received: -1"),
         ({"batch_size": 0}, "Expected batch_size >= 1. Received: 0"),
         ({"engine": "warp"}, "Expected engine to be one of .* Received: 'warp'"),
