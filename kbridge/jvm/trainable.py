@@ -162,7 +162,8 @@ class Trainable:
         history = History()
         shown = [] if verbose == 0 else [Progress(1 if verbose == "auto" else int(verbose))]
         params = {"epochs": epochs, "steps": len(batches) or None, "verbose": verbose}
-        run = Callbacks([history, *(callbacks or []), *shown], self, params)
+        # NB: as in Keras, callbacks may add to the logs that the history keeps.
+        run = Callbacks([*(callbacks or []), history, *shown], self, params)
         self.stop_training = False
         run.on_train_begin({})
         logs: Logs = {}

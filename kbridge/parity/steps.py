@@ -138,7 +138,7 @@ class _NativeTraining:
         with _kept(model.non_trainable_variables), tf.GradientTape() as tape:
             loss = model._compute_loss(x, y, model(x, training=True), None, training=True)
         variables = model.trainable_variables
-        found = tape.gradient(loss, [v.value for v in variables])
+        found = tape.gradient(loss, variables)
         named = zip((self._names[id(v)] for v in variables), found, strict=True)
         return _sorted({n: np.asarray(tf.convert_to_tensor(g)) for n, g in named if g is not None})
 

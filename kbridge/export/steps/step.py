@@ -53,7 +53,8 @@ class Step:
         rows = next(t for t in tree.flatten(x) if t is not None).shape[0]
         self.compiled.tracker.update_state(total, sample_weight=rows)
         if self.compiled.metrics is not None:
-            _guarded(tracer, "metrics", self.compiled.metrics.update_state, y, y_pred, weights)
+            update = self.compiled.metrics.update_state
+            _guarded(tracer, "metrics", "Metric", update, y, y_pred, weights)
         return {"outputs": flat, "loss": total, "losses": losses.values}
 
     def _labels(self, tracer: StepTracer, label: Label, prediction: Any) -> Any:
@@ -68,7 +69,7 @@ class Step:
         loss = self.compiled.loss
         if loss is not None and index in (indices := output_indices(loss)):
             function = loss._flat_losses[indices.index(index)].loss
-            values = _guarded(tracer, name, _values, function, y, prediction)
+            values = _guarded(tracer, name, _called(function), _values, function, y, prediction)
             shape = tuple(values.shape) or shape
         return tracer.add_input(f"sample_weight/{name}", shape, "float32")
 
@@ -117,14 +118,19 @@ class _Losses:
 
     def _noting(self, name: str, function: Callable) -> Callable:
         def call(y: Any, y_pred: Any, weights: Any) -> Any:
-            value = _guarded(self._tracer, name, function, y, y_pred, weights)
+            value = _guarded(self._tracer, name, _called(function), function, y, y_pred, weights)
             self.values.append(value)
             return value
 
         return call
 
 
-def _guarded(tracer: StepTracer, path: str, function: Callable, *args: Any) -> Any:
+def _called(loss: Any) -> str:
+    """What a user calls a loss: the function's name or the class's."""
+    return getattr(getattr(loss, "fn", None), "__name__", type(loss).__name__)
+
+
+def _guarded(tracer: StepTracer, path: str, class_name: str, function: Callable, *args: Any) -> Any:
     """Calls a loss or metric; what it raises becomes a problem of the export."""
     try:
         return function(*args)
@@ -132,7 +138,6 @@ def _guarded(tracer: StepTracer, path: str, function: Callable, *args: Any) -> A
         raise
     # NB: it may be a user's, who can raise anything; the reason is told with what else is wrong.
     except Exception as e:
-        name = getattr(function, "__name__", type(function).__name__)
         advice = getattr(e, "advice", "") or f"{explain.advice(e)} {LABELS_ADVICE}"
-        tracer.problem(path, name, explain.reason(e), advice)
+        tracer.problem(path, class_name, explain.reason(e), advice)
         raise TraceAborted from e
