@@ -124,7 +124,7 @@ class Callbacks:
 
 
 def _overrides(callback: Any, name: str) -> bool:
-    # NB: Keras's base class has all methods, and they do nothing; `LambdaCallback` has its own in the
-    # instance.
+    # NB: Keras's base class has all methods, and they do nothing; `LambdaCallback` has its own in
+    # the instance.
     method = getattr(callback, name, None)
     return method is not None and not getattr(method, "__qualname__", "").startswith("Callback.")
