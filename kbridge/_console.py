@@ -39,6 +39,8 @@ EXITS: dict[type[errors.KBridgeError], Exit] = {
     errors.OptionError: Exit.USAGE,
     errors.UnsupportedModelError: Exit.UNSUPPORTED,
     errors.UnsupportedOpError: Exit.UNSUPPORTED,
+    errors.NotTrainableError: Exit.UNSUPPORTED,
+    errors.NotANumberError: Exit.FAILED,
     errors.BundleNotFoundError: Exit.FILE,
     errors.BundleFormatError: Exit.FILE,
     errors.ExportError: Exit.FILE,
