@@ -155,7 +155,10 @@ class Trainable:
         batches = self._batches(x, y, sample_weight, class_weight, size, steps_per_epoch, rng)
         validation: Batches | None = None
         if validation_split and validation_data is None:
-            batches, validation = _split(batches, validation_split)
+            # NB: as in Keras, classes have no weights in evaluation.
+            plain = self._batches(x, y, sample_weight, None, size, None, None)
+            batches = _split(batches, validation_split)[0]
+            validation = _split(plain, validation_split)[1]
         elif validation_data is not None:
             wide = validation_batch_size or size
             validation = self._validation(validation_data, wide, validation_steps)
