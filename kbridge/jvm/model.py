@@ -297,6 +297,7 @@ class JvmModel(Trainable):
                 f"Expected the seed to be an integer of 64 bits. Received: {seed!r}."
             )
         self._session.reinitialize(seed)
+        self._reinitialized(seed)
 
     def save_same_diff(self, path: str | os.PathLike) -> None:
         """Saves the model as a SameDiff graph, for Java code that wants `SameDiff.load`.

@@ -170,7 +170,12 @@ class Session:
     def trainer(self) -> TrainerSession:
         """Opens the bundle's training steps."""
         now = self._loaded()
-        return TrainerSession(now.jvm, self._ask(now, now.jvm.ask, now.door, "trainer"))
+        static = now.jvm.static
+        door = self._ask(now, static, "HostTrainer", "load", self._path, self._options)
+        trainer = TrainerSession(now.jvm, door)
+        if self._seed is not None:
+            trainer.reinitialize(self._seed)
+        return trainer
 
     def self_test(self) -> dict[str, Any]:
         """Runs the golden samples; see `JvmModel.self_test`."""

@@ -396,6 +396,11 @@ class Trainable:
             self._stale = False
         return self._trained or self._session
 
+    def _reinitialized(self, seed: int) -> None:
+        if "_trainer" in self.__dict__:
+            self._trainer.reinitialize(seed)
+            self._changed()
+
     def _end_training(self) -> None:
         if self._trained is not None:
             self._trained.close()

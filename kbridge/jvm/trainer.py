@@ -124,6 +124,10 @@ class TrainerSession:
         """How many updates were done."""
         return int(self._ask("iterations"))
 
+    def reinitialize(self, seed: int) -> None:
+        """Gives the weights new values; see `JvmModel.reinitialize`."""
+        self._ask("reinitialize", seed)
+
     def finish(self) -> None:
         """Does what ends Keras's `fit`: weights take the values of their moving averages."""
         self._ask("finish")

@@ -30,13 +30,9 @@ public final class HostModel implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final KBridgeModel model;
-  private final String path;
-  private final String options;
 
-  private HostModel(KBridgeModel model, String path, String options) {
+  private HostModel(KBridgeModel model) {
     this.model = model;
-    this.path = path;
-    this.options = options;
   }
 
   /**
@@ -69,7 +65,7 @@ public final class HostModel implements AutoCloseable {
     if (json.hasNonNull("verifyDigests")) {
       options.verifyDigests(json.get("verifyDigests").asBoolean());
     }
-    return new HostModel(KBridge.load(Paths.get(path), options.build()), path, optionsJson);
+    return new HostModel(KBridge.load(Paths.get(path), options.build()));
   }
 
   /**
@@ -100,16 +96,6 @@ public final class HostModel implements AutoCloseable {
     }
     return new HostCall(
         model, names.toArray(new String[0]), types.toArray(new ElementType[0]), given.toArray(new long[0][]));
-  }
-
-  /**
-   * Opens the same bundle for training. What is trained does not change this model.
-   *
-   * @return the trainer, to be closed by itself
-   * @throws KBridgeException NOT_TRAINABLE if the model was not compiled, or cannot be trained outside of Keras
-   */
-  public HostTrainer trainer() {
-    return HostTrainer.load(path, options);
   }
 
   /**

@@ -105,6 +105,15 @@ public final class HostTrainer implements AutoCloseable {
     trainer.resetMetrics();
   }
 
+  /**
+   * Gives the weights new values, as if Keras had just built the model; the optimizer keeps its state.
+   *
+   * @param seed decides the values
+   */
+  public void reinitialize(long seed) {
+    trainer.reinitialize(seed);
+  }
+
   /** Does what ends Keras's {@code fit}. */
   public void finish() {
     trainer.finish();

@@ -14,6 +14,7 @@ import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.StepInfo;
 import io.kbridge.plan.onednn.OneDnnEngine;
 import io.kbridge.train.gradient.RuleRegistry;
+import io.kbridge.train.initializer.Reinitialization;
 import io.kbridge.train.optimizer.Checkpoints;
 import io.kbridge.train.optimizer.Optimizer;
 import java.nio.file.Path;
@@ -324,6 +325,17 @@ public final class Trainer implements AutoCloseable {
     boolean was = stopped;
     stopped = false;
     return was;
+  }
+
+  /**
+   * Gives the weights new values, as if Keras had just built the model. The optimizer keeps its state.
+   *
+   * @param seed decides the values
+   * @throws KBridgeException UNSUPPORTED_OP, naming all weights whose initializers are not known; nothing is changed then
+   */
+  public synchronized void reinitialize(long seed) {
+    checkOpen();
+    Reinitialization.apply(bundle.graph(), seed, weights);
   }
 
   /**
