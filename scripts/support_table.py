@@ -49,11 +49,13 @@ either lowered to these when the model is exported, or refused by name then.
 | operation | run by | with ND4J's | with oneDNN's | a case that shows it |
 | --- | --- | --- | --- | --- |
 """
+# The families of operations that are no `keras.ops`.
+STEPS_ONLY = ("Gradients", "Training")
 GRADIENTS = """
 ## Operations of gradients
 
 Keras has no such operations; a training step needs them. The gradients that they compute are
-compared with TensorFlow's.
+compared with TensorFlow's, random numbers (`nd4j.Training`) number by number, too.
 
 | operation | run by |
 | --- | --- |
@@ -168,9 +170,9 @@ def render() -> str:
     lines = [
         op_line(op, where, *cases.get(op, ("", None)))
         for op, where in mapped
-        if not where.endswith("Gradients")
+        if not where.endswith(STEPS_ONLY)
     ]
-    gradients = [f"| {op} | {where} |" for op, where in mapped if where.endswith("Gradients")]
+    gradients = [f"| {op} | {where} |" for op, where in mapped if where.endswith(STEPS_ONLY)]
     layers = "\n".join(layer_lines())
     return (
         HEADER.format(keras=keras.version())

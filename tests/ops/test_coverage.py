@@ -1,7 +1,8 @@
 """Every operation that `io.kbridge.plan.nd4j` claims to know has a parity case.
 
 Loops and branches (`io.kbridge.plan.control`) are no single operations, and are not asked for here.
-Nor are the operations of gradients, which Keras has not: `...Gradients` classes.
+Nor are the operations of gradients, which Keras has not: `...Gradients` classes; nor those that
+only training steps have (`Training`), which tests/steps has.
 """
 
 import importlib
@@ -18,7 +19,9 @@ def known_ops():
     )
     for family in families:
         name = str(family.getClass().getName())
-        if name.startswith("io.kbridge.plan.nd4j.") and not name.endswith("Gradients"):
+        if name.startswith("io.kbridge.plan.nd4j.") and not name.endswith(
+            ("Gradients", "Training")
+        ):
             registry.add(family)
     return {str(name) for name in registry.names()}
 

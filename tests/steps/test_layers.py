@@ -44,6 +44,26 @@ class Counts(keras.layers.Layer):
         return x - self.mean
 
 
+class DrawsAll(keras.layers.Layer):
+    """A layer that draws from what there is to draw from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds = keras.random.SeedGenerator(17)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Adds noise in training."""
+        if not training:
+            return x
+        draw, shape = keras.random, keras.ops.shape(x)
+        x = x + draw.uniform(shape, -0.5, 2.0, seed=self.seeds)
+        x = x + draw.normal(shape, 0.3, 0.7, seed=self.seeds)
+        x = x * draw.truncated_normal(shape, 1.0, 0.4, seed=self.seeds)
+        whole = draw.randint(shape, -2, 9, seed=self.seeds)
+        order = draw.shuffle(x, axis=1, seed=self.seeds)
+        return order + keras.ops.cast(whole, x.dtype)
+
+
 def halves_rows(w: Any) -> Any:
     """A regularizer as users write them."""
     return 0.05 * keras.ops.sum(keras.ops.sqrt(keras.ops.sum(keras.ops.square(w), axis=0) + 1e-6))
@@ -103,6 +123,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
     "dropout": lambda: _dense(L.Dense(16, "relu"), L.Dropout(0.4, seed=1)),
     "dropout_shape": lambda: _image(L.SpatialDropout2D(0.5, seed=3), L.Conv2D(2, 3)),
     "alpha_dropout": lambda: _dense(L.Dense(16), L.AlphaDropout(0.3, seed=2)),
+    "draws": lambda: _dense(L.Dense(9), DrawsAll(), L.Dense(4)),
     "gaussian": lambda: _dense(L.GaussianNoise(0.5, seed=4), L.GaussianDropout(0.3, seed=5)),
     "activity": lambda: _dense(
         L.Dense(5, activity_regularizer="l2"), L.ActivityRegularization(0.1)

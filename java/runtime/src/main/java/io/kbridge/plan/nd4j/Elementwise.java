@@ -75,7 +75,6 @@ public final class Elementwise implements OpMappings {
     registry.op("NanToNum", Elementwise::nanToNum);
     registry.op("Cast", Elementwise::cast);
     registry.op("SaturateCast", Elementwise::saturateCast);
-    registry.op("StopGradient", Elementwise::same);
     registry.op("Real", Elementwise::same);
     registry.op("Conjugate", Elementwise::same);
     registerPowersAndLogarithms(registry);

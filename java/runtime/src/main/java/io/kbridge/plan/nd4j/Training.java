@@ -14,10 +14,11 @@ import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * Random numbers as functions of a seed, which is the first input: the state of a seed generator. They are those of TensorFlow's stateless
- * random operations, word by word, so that a model which draws in training trains the same in Keras and here.
+ * Operations that only training steps have. Random numbers are functions of a seed, which is the first input: the state of a seed generator.
+ * They are those of TensorFlow's stateless random operations, word by word, so that a model which draws in training trains the same in Keras
+ * and here. {@code StopGradient} gives its operand.
  */
-public final class Draws implements OpMappings {
+public final class Training implements OpMappings {
   private static final int CHUNK = 4096;
   private static final float SMALLEST = 1e-7f;
   private static final double SMALLEST_DOUBLE = 1e-300;
@@ -26,14 +27,20 @@ public final class Draws implements OpMappings {
   private static final float CUT = 2f;
 
   /** Makes the family; for the service loader. */
-  public Draws() {}
+  public Training() {}
 
   @Override
   public void register(OpRegistry registry) {
     registry.op("RandomUniform", context -> reals(context, Uniform::new, "minval", "maxval"));
     registry.op("RandomNormal", context -> reals(context, Normal::new, "mean", "stddev"));
     registry.op("RandomTruncatedNormal", context -> reals(context, Truncated::new, "mean", "stddev"));
-    registry.op("RandomInt", Draws::integers);
+    registry.op("RandomInt", Training::integers);
+    registry.op("StopGradient", Training::operand);
+  }
+
+  private static Step operand(OpContext context) {
+    context.alias(0, context.input(0));
+    return null;
   }
 
   /** Gives the numbers of a distribution one after the other. */
