@@ -278,7 +278,7 @@ class Trainable:
 
     def get_weights(self) -> list[np.ndarray]:
         """Returns copies of the weights, in the order of Keras's `get_weights`."""
-        names = _keras_weights(self._spec)
+        names = keras_weights(self._spec)
         if "_trainer" in self.__dict__:
             return self._trainer.values(names)
         with read_bundle(self._path) as bundle:
@@ -290,7 +290,7 @@ class Trainable:
         Args:
             weights: Arrays in the order of `get_weights`.
         """
-        names = _keras_weights(self._spec)
+        names = keras_weights(self._spec)
         entries = [self._spec["weights"][name] for name in names]
         given = [np.asarray(array) for array in weights]
         shapes = [list(array.shape) for array in given]
@@ -500,7 +500,7 @@ def _check_fit(verbose: Any, epochs: Any, fraction: float) -> None:
         )
 
 
-def _keras_weights(spec: dict[str, Any]) -> list[str]:
+def keras_weights(spec: dict[str, Any]) -> list[str]:
     """Names of what Keras counts as weights: all variables but states of seed generators."""
     return [
         name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,34 @@ def test_check_compares_training_steps(jvm: Any) -> None:
     assert len(labels) == 12
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_example_trains_as_keras_alone(jvm: Any, monkeypatch: Any, capsys: Any) -> None:
+    path = Path(__file__).resolve().parents[2] / "examples" / "resume_training.py"
+    spec = importlib.util.spec_from_file_location("resume_training", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    monkeypatch.setattr(example, "STEPS", 8)
+    example.main()
+    assert "largest relative difference of a weight" in capsys.readouterr().out
+
+
+def test_new_weights_are_trained_from(loaded: Any) -> None:
+    jvm = loaded(cnn())
+    jvm.train_on_batch(X, Y)
+    jvm.reinitialize(4)
+    fresh = jvm.get_weights()
+    other = loaded(cnn())
+    other.reinitialize(4)
+    for one, same in zip(fresh, other._trainer.values(list_of_weights(other)), strict=True):
+        np.testing.assert_array_equal(one, same)
+    losses = [jvm.train_on_batch(X, Y)[0] for _ in range(5)]
+    assert losses[-1] < losses[0]
+    np.testing.assert_allclose(jvm.predict(X).sum(-1), 1.0, rtol=1e-5)
+
+
+def list_of_weights(model: kbridge.JvmModel) -> list[str]:
+    """Names of what Keras counts as weights."""
+    from kbridge.jvm.trainable import keras_weights
+
+    return keras_weights(model._spec)
