@@ -74,7 +74,7 @@ class _Borrowed(Host):
         """Raises JvmStateError where this process may not use the JVM."""
         self._host.check()
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Does nothing: the first session ends the host."""
 
 
