@@ -602,7 +602,12 @@ LOSSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=str)
+# NB: no addresses in the names: the processes of a test run have to agree on them.
+@pytest.mark.parametrize(
+    "loss",
+    LOSSES,
+    ids=[f"{i}-{getattr(loss, 'name', 'function')}" for i, loss in enumerate(LOSSES)],
+)
 def test_losses_are_the_same_in_keras_2(loss, tmp_path):
     model = trained(opt.SGD(0.0), loss=loss)
     loaded = tf_keras.models.load_model(write_compiled(model, tmp_path / "m.h5"))
