@@ -130,7 +130,7 @@ def combinations() -> Iterator[Any]:
         )
 
 
-@pytest.mark.parametrize(("name", "variant"), combinations())
+@pytest.mark.parametrize(("name", "variant"), list(combinations()))
 def test_step_by_step(jvm, tmp_path, name, variant):
     options = dict(VARIANTS[variant])
     if name.startswith("Ftrl"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kbridge.errors import DeviceUnavailableError, JarsNotFoundError
+from kbridge.errors import JarsNotFoundError
 from kbridge.jvm import cpu, jars
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,10 +93,14 @@ def test_runtime_has_one_build_of_the_machine_code() -> None:
     assert [a.classifier for a in found] == [cpu.native_choice().classifier]
 
 
-def test_other_devices_are_refused_before_anything_is_downloaded(repository: Path) -> None:
-    with pytest.raises(DeviceUnavailableError, match=r"Expected device 'cpu'\. Received: 'gpu'"):
-        jars.runtime_artifacts("gpu")
-    assert not repository.exists()
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "nd4j-native"), ("gpu", "nd4j-cuda")])
+def test_a_device_has_one_backend(repository: Path, device: str, backend: str) -> None:
+    backends = ("nd4j-native", "nd4j-cuda")
+    found = {a.name for a in jars.runtime_artifacts(device) if a.name.startswith(backends)}
+    found.discard("nd4j-native-api")  # what both are called through
+    assert found
+    assert all(name.startswith(backend) for name in found), found
+    assert not repository.exists(), "something was downloaded to know what there is"
 
 
 def test_downloads_what_is_missing_and_nothing_twice(
