@@ -50,6 +50,9 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
 Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onednn.")]
+Precision = Annotated[
+    str, typer.Option(help="What products are computed with: float32 or bfloat16.")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
 Device = Annotated[
     str, typer.Option(help="What computes: auto, cpu, gpu, or a GPU by its number as in gpu:1.")
@@ -167,6 +170,7 @@ def inspect(
         typer.Option("--input", "-i", help="With --plan: a batch of inputs (.npy, .npz)."),
     ] = None,
     engine: Engine = "auto",
+    precision: Precision = "float32",
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -198,7 +202,8 @@ def inspect(
         with working(f"compiling {bundle.name}", as_json):
             x = None if inputs is None else read_arrays(inputs)
             runs = RUNS if profile else 0
-            told = describe_plan(bundle, x, batch=batch, runs=runs, engine=engine, threads=threads)
+            options = {"engine": engine, "precision": precision, "threads": threads}
+            told = describe_plan(bundle, x, batch=batch, runs=runs, **options)
     if as_json:
         print_json(told)
     else:
@@ -223,6 +228,7 @@ def run(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples to run at once.")] = 32,
     engine: Engine = "auto",
+    precision: Precision = "float32",
     threads: Threads = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -252,7 +258,8 @@ def run(
         x = read_arrays(inputs)
         with read_bundle(bundle) as opened:
             structure = opened.spec["output_structure"]
-        with load(bundle, engine=engine, device=device, threads=threads) as model:
+        options = {"engine": engine, "precision": precision, "threads": threads}
+        with load(bundle, device=device, **options) as model:
             names = [spec.name for spec in model.outputs]
             answer = model.predict(x, batch_size=batch_size, verbose=0)
         outputs = dict(zip(names, flatten(structure, answer, names), strict=True))
@@ -284,8 +291,12 @@ def check(
     steps: Annotated[
         int, typer.Option(min=0, help="Training steps to compare, of a compiled model.")
     ] = 0,
-    rtol: Annotated[float, typer.Option(min=0, help="Relative tolerance.")] = 1e-4,
-    atol: Annotated[float, typer.Option(min=0, help="Absolute tolerance.")] = 1e-5,
+    rtol: Annotated[
+        float | None, typer.Option(min=0, help="Relative tolerance, 1e-4 in float32.")
+    ] = None,
+    atol: Annotated[
+        float | None, typer.Option(min=0, help="Absolute tolerance, 1e-5 in float32.")
+    ] = None,
     isolated: Annotated[
         bool, typer.Option("--isolated", help="Run Keras and the JVM in separate processes.")
     ] = False,
@@ -294,6 +305,7 @@ def check(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
     engine: Engine = "auto",
+    precision: Precision = "float32",
     device: Device = "auto",
     html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
     as_json: Json = False,
@@ -326,6 +338,7 @@ def check(
             rtol=rtol,
             atol=atol,
             engine=engine,
+            precision=precision,
             device=device,
             isolated=isolated,
             bundle=bundle,

@@ -20,6 +20,7 @@ from kbridge.jvm.trainable import Trainable
 
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
+_PRECISIONS = ("float32", "bfloat16")
 
 
 def load(
@@ -28,6 +29,7 @@ def load(
     engine: str = "auto",
     threads: int | None = None,
     host: str | Host = "inprocess",
+    precision: str = "float32",
 ) -> JvmModel:
     """Loads a bundle into a JVM, which is started if it does not run yet.
 
@@ -38,10 +40,12 @@ def load(
             with ``host="process"`` there can be both.
         engine: ``"onednn"``, ``"nd4j"``, or ``"auto"``, which is ``"onednn"`` on the CPU;
             docs/engines.md says what they are.
-        threads: CPU threads to use; None leaves it to the engine.
+        threads: The most CPU threads that one call may use; None for one on each core.
         host: Who runs the JVM. ``"inprocess"``: this process. ``"process"``: one of its own, which
             ends with the model; a `kbridge.JvmProcess` is one that several models share and that
             has options of its own. docs/hosts.md says when to take which.
+        precision: What products are computed with. ``"bfloat16"`` is faster and less accurate, and
+            needs a CPU that has it; `kbridge.check` says how accurate.
 
     Returns:
         The model. It is a context manager; close it to free its memory.
@@ -51,7 +55,8 @@ def load(
         BundleNotFoundError: There is no such file.
         BundleFormatError: It is no bundle, or damaged.
         UnsupportedOpError: The engine lacks an operation of the model.
-        DeviceUnavailableError: A GPU was asked for and cannot be used.
+        DeviceUnavailableError: A GPU was asked for and cannot be used, or the CPU lacks the
+            precision.
         JvmStateError: The JVM of this process cannot be used.
         JvmProcessError: The JVM's own process cannot be started.
 
@@ -59,8 +64,9 @@ def load(
         >>> with kbridge.load("model.h5") as model:
         ...     y = model.predict(x)
     """
-    _check_options(device, engine, threads)
-    return JvmModel(path, device, engine, threads, _host(host))
+    _check_options(device, engine, threads, precision)
+    options = {"engine": engine, "threads": threads, "precision": precision}
+    return JvmModel(path, device, options, _host(host))
 
 
 class JvmModel(Trainable):
@@ -72,14 +78,11 @@ class JvmModel(Trainable):
     Args:
         path: The bundle.
         device: See `load`.
-        engine: See `load`.
-        threads: See `load`.
+        options: How to run it: ``engine``, ``threads`` and ``precision`` of `load`.
         host: Who runs the JVM.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, device: str, engine: str, threads: int | None, host: Host
-    ):
+    def __init__(self, path: str | os.PathLike, device: str, options: dict[str, Any], host: Host):
         # NB: read before the JVM is started, so that a bad file costs neither that nor a download.
         with read_bundle(path) as bundle:
             self._spec = bundle.spec
@@ -91,7 +94,7 @@ class JvmModel(Trainable):
         structures = (self._spec["input_structure"], self._spec["output_structure"])
         self._is_plain = structures == ("*", "*")
         chosen = devices.parse(device)
-        options = {"device": str(chosen), "engine": engine, "threads": threads}
+        options = {"device": str(chosen), **options}
         path = os.path.abspath(path)
         self._session = Session(host, path, chosen.kind, options, self._inputs.specs)
         self._opened = (host, chosen.kind, options)
@@ -404,9 +407,10 @@ def _host(chosen: str | Host) -> Host:
     return InProcess()
 
 
-def _check_options(device: str, engine: str, threads: int | None) -> None:
+def _check_options(device: str, engine: str, threads: int | None, precision: str) -> None:
     chosen = devices.parse(device)
     _one_of("engine", engine, _ENGINES)
+    _one_of("precision", precision, _PRECISIONS)
     if threads is not None:
         _positive("threads", threads)
     if chosen.kind == "gpu":

@@ -10,7 +10,7 @@ from typing import Any
 
 from kbridge import errors
 from kbridge.parity.case import Case
-from kbridge.parity.compare import Tolerance
+from kbridge.parity.compare import Tolerance, tolerance_of
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.report import ParityReport
 from kbridge.parity.rounding import excuse_rounding
@@ -23,8 +23,8 @@ def check(
     x: Any = None,
     y: Any = None,
     steps: int = 0,
-    rtol: float = 1e-4,
-    atol: float = 1e-5,
+    rtol: float | None = None,
+    atol: float | None = None,
     engine: str = "auto",
     isolated: bool = False,
     *,
@@ -34,6 +34,7 @@ def check(
     batch_size: int = 32,
     seed: int = 0,
     progress: Progress | None = None,
+    precision: str = "float32",
 ) -> ParityReport:
     """Runs a model natively and in the JVM on the same inputs and compares every number.
 
@@ -49,8 +50,10 @@ def check(
         steps: How many training steps to compare, of a compiled model: gradients, loss and metrics,
             every weight and every variable of the optimizer after each. Their numbers are held to
             `rtol` of the largest in their array. The model is left as it was.
-        rtol: Tolerance relative to native Keras's value.
-        atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element.
+        rtol: Tolerance relative to native Keras's value; 1e-4, or what `precision` allows.
+        atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element;
+            1e-5. With a `precision` other than float32 it is a share of the largest value of each
+            array.
         engine: The JVM's engine; see `kbridge.load`.
         device: What the JVM computes on; see `kbridge.load`.
         isolated: Whether each side runs in a process of its own. (Of a live model, native Keras
@@ -61,6 +64,8 @@ def check(
         batch_size: Most samples to run at once.
         seed: Seed of random inputs.
         progress: Called with a few words on what is being done.
+        precision: What the JVM computes products with; see `kbridge.load`. The report says how far
+            the numbers are from native Keras's in full precision.
 
     Returns:
         The report; `ParityReport.ok` says whether everything agrees.
@@ -75,12 +80,13 @@ def check(
         >>> print(report)
         >>> report.to_html("parity.html")
     """
-    tolerance = _checked(y, steps, rtol, atol, allow_nan, batch_size, isolated)
+    wanted = (rtol, atol, precision)
+    tolerance = _checked(y, steps, wanted, allow_nan, batch_size, isolated)
+    options = {"engine": engine, "device": device, "precision": precision}
     say = progress or (lambda text: None)
     if isolated:
         from kbridge.parity.isolated import check_isolated
 
-        options = {"engine": engine, "device": device}
         return check_isolated(model_or_path, bundle, x, options, tolerance, batch_size, seed, say)
     from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
 
@@ -91,8 +97,8 @@ def check(
     with bundle_for(model, bundle, x) as path:
         case, native = open_case(model, path, x, batch_size, seed)
         say("loading the bundle in the JVM")
-        with JvmSide(case, engine=engine, device=device) as jvm:
-            report = _compare(case, native, jvm, engine, tolerance, say)
+        with JvmSide(case, **options) as jvm:
+            report = _compare(case, native, jvm, options, tolerance, say)
         if steps:
             from kbridge.parity.steps import compare_steps
 
@@ -105,8 +111,7 @@ def check(
 def _checked(
     y: Any,
     steps: int,
-    rtol: float,
-    atol: float,
+    wanted: tuple[float | None, float | None, str],
     allow_nan: bool,
     batch_size: int,
     isolated: bool,
@@ -117,6 +122,11 @@ def _checked(
         raise errors.OptionError(
             "Expected steps= with y: labels are for training steps. Received: steps=0."
         )
+    if steps and wanted[2] != "float32":
+        raise errors.OptionError(
+            f"Expected precision='float32' with steps=. Received: {wanted[2]!r}. Training computes "
+            "in float32; check the inference in another precision."
+        )
     if steps and isolated:
         raise errors.OptionError(
             "Expected isolated=False with steps=: both sides train in this process. Received: "
@@ -125,13 +135,18 @@ def _checked(
     if batch_size < 1:
         raise errors.OptionError(f"Expected batch_size >= 1. Received: {batch_size!r}.")
     try:
-        return Tolerance(rtol, atol, allow_nan)
+        return tolerance_of(*wanted, allow_nan)
     except ValueError as e:
         raise errors.OptionError(str(e)) from e
 
 
 def _compare(
-    case: Case, native: Any, jvm: Any, engine: str, tolerance: Tolerance, say: Progress
+    case: Case,
+    native: Any,
+    jvm: Any,
+    options: dict[str, Any],
+    tolerance: Tolerance,
+    say: Progress,
 ) -> ParityReport:
     comparison = ModelComparison()
     clock = _Clock()
@@ -149,13 +164,13 @@ def _compare(
             moved = clock.time("native", native.record_moved, batch)
             excuse_rounding(compared, case.spec, recording, moved)
         comparison.merge(compared)
-    return make_report(case, comparison, engine, tolerance, clock.seconds)
+    return make_report(case, comparison, options, tolerance, clock.seconds)
 
 
 def make_report(
     case: Case,
     comparison: ModelComparison,
-    engine: str,
+    options: dict[str, Any],
     tolerance: Tolerance,
     seconds: dict[str, float],
 ) -> ParityReport:
@@ -168,7 +183,8 @@ def make_report(
         comparison=comparison,
         samples=case.samples,
         generated=case.generated,
-        engine=engine,
+        engine=options["engine"],
+        precision=options["precision"],
         environment=environment(case.provenance),
         seconds=seconds,
     )

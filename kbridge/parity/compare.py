@@ -29,17 +29,44 @@ class Tolerance:
         rtol: Tolerance relative to the reference's magnitude.
         atol: Absolute tolerance.
         allow_nan: Whether NaN and Inf in the reference are accepted where the JVM has the same.
+        scaled: Whether `atol` is a share of the largest magnitude in the reference.
     """
 
     rtol: float = 1e-4
     atol: float = 1e-5
     allow_nan: bool = False
+    scaled: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"Expected {name} to be a finite number >= 0. Received: {value!r}")
+
+    def __str__(self) -> str:
+        atol = f"{self.atol:g} * max|keras|" if self.scaled else f"{self.atol:g}"
+        return f"|jvm - keras| <= {atol} + {self.rtol:g} * |keras|"
+
+
+# For each precision: rtol, atol, and whether atol is a share of the array's largest magnitude.
+_TOLERANCES = {
+    "float32": (1e-4, 1e-5, False),
+    # NB: 8 bits, so one rounding is up to 0.4 %; it adds up over the layers of a deep net.
+    "bfloat16": (0.02, 0.02, True),
+}
+
+
+def tolerance_of(
+    rtol: float | None, atol: float | None, precision: str, allow_nan: bool
+) -> Tolerance:
+    """Returns the tolerance for a precision; None is what that precision allows."""
+    usual_rtol, usual_atol, scaled = _TOLERANCES.get(precision, _TOLERANCES["float32"])
+    return Tolerance(
+        usual_rtol if rtol is None else rtol,
+        usual_atol if atol is None else atol,
+        allow_nan,
+        scaled,
+    )
 
 
 @dataclass(frozen=True)
@@ -274,6 +301,7 @@ class _Rule(NamedTuple):
     tolerance: Tolerance
     exact: bool
     floor: float
+    atol: float
 
     @classmethod
     def of(cls, reference: np.ndarray, tolerance: Tolerance) -> _Rule:
@@ -282,7 +310,8 @@ class _Rule(NamedTuple):
             values = np.abs(reference[start : start + _CHUNK].astype(np.float64))
             largest = max(largest, float(values.max(initial=0.0, where=np.isfinite(values))))
         floor = max(_FLOOR * largest, float(np.finfo(np.float64).tiny))
-        return cls(tolerance, reference.dtype.kind in "iub", floor)
+        atol = tolerance.atol * (largest if tolerance.scaled else 1.0)
+        return cls(tolerance, reference.dtype.kind in "iub", floor, atol)
 
 
 def _compare_values(
@@ -309,7 +338,7 @@ def _compare_chunk(
     with np.errstate(invalid="ignore"):
         error = np.where(finite, np.abs(a - b), 0.0)
         magnitude = np.where(finite, np.abs(b), 0.0)
-    allowed = 0.0 if rule.exact else rule.tolerance.atol + rule.tolerance.rtol * magnitude
+    allowed = 0.0 if rule.exact else rule.atol + rule.tolerance.rtol * magnitude
     # NB: 64-bit integers do not all fit into float64, so equality is asked of the integers.
     unequal = (tested != reference) if tested.dtype == reference.dtype else error != 0
     outside = strays | (finite & (unequal if rule.exact else error > allowed))
@@ -353,12 +382,7 @@ def _find_nonfinite(result: ArrayComparison, strays: int, tolerance: Tolerance) 
 
 
 def _find_values(result: ArrayComparison, rule: _Rule) -> None:
-    tolerance = rule.tolerance
-    wanted = (
-        "equal values"
-        if rule.exact
-        else f"|jvm - keras| <= {tolerance.atol:g} + {tolerance.rtol:g} * |keras|"
-    )
+    wanted = "equal values" if rule.exact else str(rule.tolerance)
     index, tested, reference = result.worst
     result.findings.append(
         Finding(

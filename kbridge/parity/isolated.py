@@ -84,7 +84,7 @@ def check_isolated(
         comparison = ModelComparison()
         for batch in compared:
             comparison.merge(batch)
-        return make_report(case, comparison, options["engine"], tolerance, seconds)
+        return make_report(case, comparison, options, tolerance, seconds)
 
 
 def main(folder: Path) -> None:

@@ -37,6 +37,7 @@ class ParityReport:
         samples: Number of samples in the inputs; None for a model without an axis of samples.
         generated: Whether the inputs were made by kbridge.
         engine: The JVM's engine, as asked for.
+        precision: What the JVM computed products with.
         environment: Versions and machine, by name.
         seconds: How long each side took, by name.
     """
@@ -47,6 +48,7 @@ class ParityReport:
     samples: int | None = None
     generated: bool = True
     engine: str = "auto"
+    precision: str = "float32"
     environment: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -120,6 +122,7 @@ class ParityReport:
             "samples": self.samples,
             "generated_inputs": self.generated,
             "engine": self.engine,
+            "precision": self.precision,
             "rtol": self.tolerance.rtol,
             "atol": self.tolerance.atol,
             "allow_nan": self.tolerance.allow_nan,

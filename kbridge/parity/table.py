@@ -31,7 +31,9 @@ def render_table(report: ParityReport) -> RenderableType:
 def describe_inputs(report: ParityReport) -> str:
     """Says what the model was run on, in a few words."""
     count = "1 run" if report.samples is None else f"{report.samples} samples"
-    return f"{count} of random inputs" if report.generated else f"{count} of the given inputs"
+    inputs = f"{count} of random inputs" if report.generated else f"{count} of the given inputs"
+    full = report.precision == "float32"
+    return inputs if full else f"{inputs}, products in {report.precision}"
 
 
 def _headline(report: ParityReport) -> Text:
@@ -40,7 +42,7 @@ def _headline(report: ParityReport) -> Text:
     text = Text.assemble(
         verdict,
         f"  {report.model_name}: native Keras and the JVM on {describe_inputs(report)}\n",
-        (f"tolerance: |jvm - keras| <= {tolerance.atol:g} + {tolerance.rtol:g} * |keras|", "dim"),
+        (f"tolerance: {tolerance}", "dim"),
     )
     first = report.first_divergence
     if first is not None:

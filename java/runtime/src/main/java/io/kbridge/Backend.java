@@ -7,6 +7,7 @@ import org.nd4j.linalg.factory.Nd4j;
 /** What computes: checks the engine and device asked for against the ND4J backend in the class path. */
 final class Backend {
   private static final List<String> ENGINES = List.of("auto", "nd4j", "onednn");
+  private static final List<String> PRECISIONS = List.of("float32", "bfloat16");
   private static final String ONE = " One JVM has one backend: for both, run a second JVM (from Python: host=\"process\").";
 
   private Backend() {}
@@ -17,6 +18,7 @@ final class Backend {
           ErrorCode.INVALID_INPUT,
           "Expected option engine to be one of " + ENGINES + ". Received: '" + options.engine() + "'. Choose one of them.");
     }
+    requirePrecision(options);
     Device device = Device.parse(options.device());
     boolean cpu = isCpu();
     if (device.isGpu() && cpu) {
@@ -31,6 +33,21 @@ final class Backend {
     if (options.threads() > 0) {
       Nd4j.getEnvironment().setMaxMasterThreads(options.threads());
       Nd4j.factory().blas().setMaxThreads(options.threads());
+    }
+  }
+
+  private static void requirePrecision(LoadOptions options) {
+    if (!PRECISIONS.contains(options.precision())) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected option precision to be one of " + PRECISIONS + ". Received: '" + options.precision() + "'. Choose one of them.");
+    }
+    boolean nd4j = options.engine().equals("nd4j") || !NativeArrays.inHostMemory();
+    if (nd4j && !options.precision().equals("float32")) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected precision 'float32' with ND4J's steps (engine 'nd4j', or a GPU). Received: '" + options.precision()
+              + "'. Use engine 'onednn' on the CPU for it.");
     }
   }
 

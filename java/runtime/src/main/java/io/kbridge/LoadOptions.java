@@ -14,6 +14,7 @@ public final class LoadOptions {
   }
 
   private final String engine;
+  private final String precision;
   private final String device;
   private final int threads;
   private final boolean verifyDigests;
@@ -23,6 +24,7 @@ public final class LoadOptions {
 
   private LoadOptions(Builder builder) {
     this.engine = builder.engine;
+    this.precision = builder.precision;
     this.device = builder.device;
     this.threads = builder.threads;
     this.verifyDigests = builder.verifyDigests;
@@ -56,6 +58,15 @@ public final class LoadOptions {
    */
   public String engine() {
     return engine;
+  }
+
+  /**
+   * Returns what numbers products are computed with.
+   *
+   * @return {@code float32}, {@code bfloat16} or {@code int8}
+   */
+  public String precision() {
+    return precision;
   }
 
   /**
@@ -110,7 +121,7 @@ public final class LoadOptions {
    */
   Engine newEngine(Runnable packed) {
     boolean nd4j = engine.equals("nd4j") || !NativeArrays.inHostMemory();
-    return nd4j ? Engine.NONE : new OneDnnEngine(packed);
+    return nd4j ? Engine.NONE : new OneDnnEngine(precision, packed);
   }
 
   OpRegistry registry() {
@@ -120,6 +131,7 @@ public final class LoadOptions {
   /** Collects options. */
   public static final class Builder {
     private String engine = "auto";
+    private String precision = "float32";
     private String device = "auto";
     private int threads;
     private boolean verifyDigests = true;
@@ -137,6 +149,17 @@ public final class LoadOptions {
      */
     public Builder engine(String value) {
       engine = Objects.requireNonNull(value, "engine");
+      return this;
+    }
+
+    /**
+     * Chooses what numbers products are computed with. Anything but {@code float32} trades accuracy for speed and needs the oneDNN engine.
+     *
+     * @param value {@code float32} (the default), {@code bfloat16} or {@code int8}
+     * @return this
+     */
+    public Builder precision(String value) {
+      precision = Objects.requireNonNull(value, "precision");
       return this;
     }
 

@@ -39,7 +39,7 @@ public final class HostModel implements AutoCloseable {
    * Loads a bundle.
    *
    * @param path of the bundle
-   * @param optionsJson an object that may have {@code engine}, {@code device} (texts), {@code threads} (an integer) and {@code
+   * @param optionsJson an object that may have {@code engine}, {@code precision}, {@code device} (texts), {@code threads} (an integer) and {@code
    *     verifyDigests} (a boolean); what is absent or null keeps its default
    * @return the model
    * @throws KBridgeException if the bundle cannot be read or run
@@ -55,6 +55,9 @@ public final class HostModel implements AutoCloseable {
     LoadOptions.Builder options = LoadOptions.builder();
     if (json.hasNonNull("engine")) {
       options.engine(json.get("engine").asText());
+    }
+    if (json.hasNonNull("precision")) {
+      options.precision(json.get("precision").asText());
     }
     if (json.hasNonNull("device")) {
       options.device(json.get("device").asText());

@@ -28,6 +28,8 @@ public interface Engine extends AutoCloseable {
   final class Unsuitable extends RuntimeException {
     private static final long serialVersionUID = 1;
 
+    private final transient GraphNode node;
+
     /**
      * Makes the signal.
      *
@@ -35,6 +37,11 @@ public interface Engine extends AutoCloseable {
      */
     public Unsuitable(GraphNode node) {
       super(node.toString());
+      this.node = node;
+    }
+
+    GraphNode node() {
+      return node;
     }
   }
 
@@ -91,6 +98,16 @@ public interface Engine extends AutoCloseable {
      * @return the session for the other way, or null if there is none
      */
     default Session alternative() {
+      return null;
+    }
+
+    /**
+     * Starts on the same plan anew, when a node was {@link Unsuitable}.
+     *
+     * @param node the node
+     * @return a session that goes about this node in another way, or null if there is none
+     */
+    default Session without(GraphNode node) {
       return null;
     }
 

@@ -157,7 +157,21 @@ public final class PlanCompiler implements AutoCloseable {
         });
   }
 
-  private Plan compile(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
+  private Plan compile(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session first, int used) {
+    Engine.Session session = first;
+    while (true) {
+      try {
+        return compileOnce(shapes, wanted, session, used);
+      } catch (Engine.Unsuitable e) {
+        session = session.without(e.node());
+        if (session == null) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private Plan compileOnce(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
     Arena arena = new Arena();
     boolean done = false;
     try {

@@ -65,13 +65,15 @@ final class Call {
    */
   Call read(OpContext context, Site site, int argument, Layout layout, String value, INDArray array) {
     boolean isBlocked = value != null && site.session().isBlocked(value);
+    boolean isHalf = value != null && site.session().isHalf(value);
     boolean wantsBlocked = layout.reorders(array.shape());
     memory.desc wanted = session.own(layout.desc(array.shape()));
-    if (isBlocked == wantsBlocked) {
+    if (isBlocked == wantsBlocked && isHalf == layout.isHalf()) {
       return arg(argument, wanted, array);
     }
     INDArray copy = context.scratch(DataType.FLOAT, array.shape());
-    memory.desc given = session.own(Layout.spatial(array.shape(), true).blocked(isBlocked).desc());
+    Layout lies = isBlocked == wantsBlocked ? layout : Layout.spatial(array.shape(), true).blocked(isBlocked);
+    memory.desc given = session.own(lies.half(isHalf).desc(array.shape()));
     before.add(Reorder.of(session, given, array, wanted, copy));
     return arg(argument, wanted, copy);
   }
@@ -87,12 +89,14 @@ final class Call {
    */
   Call write(OpContext context, Site site, Layout layout, INDArray result) {
     boolean isBlocked = site.session().isBlocked(site.result());
+    boolean isHalf = site.session().isHalf(site.result());
     memory.desc written = session.own(layout.desc());
-    if (isBlocked == layout.reorders(layout.shape())) {
+    if (isBlocked == layout.reorders(layout.shape()) && isHalf == layout.isHalf()) {
       return arg(DNNL_ARG_DST, written, result);
     }
     INDArray copy = context.scratch(DataType.FLOAT, layout.shape());
-    memory.desc wanted = session.own(Layout.spatial(layout.shape(), true).blocked(isBlocked).desc());
+    Layout lies = isBlocked == layout.reorders(layout.shape()) ? layout : Layout.spatial(layout.shape(), true).blocked(isBlocked);
+    memory.desc wanted = session.own(lies.half(isHalf).desc());
     after.add(Reorder.of(session, written, copy, wanted, result));
     return arg(DNNL_ARG_DST, written, copy);
   }

@@ -34,11 +34,12 @@ final class Convolution {
   private final INDArray w;
   private final Window window;
   private final boolean depthwise;
+  private final boolean half;
   private final long groups;
   private final long filters;
   private final Affine affine;
 
-  private Convolution(Site site, Window window, boolean depthwise) {
+  private Convolution(Site site, Window window, boolean depthwise, boolean half) {
     this.site = site;
     this.window = window;
     this.depthwise = depthwise;
@@ -48,6 +49,7 @@ final class Convolution {
     long channels = x.size(window.channelsLast() ? n + 1 : 1);
     this.groups = depthwise ? channels : channels / w.size(n);
     this.filters = depthwise ? channels * w.size(n + 1) : w.size(n + 1);
+    this.half = half;
     this.affine = new Affine(filters).absorb(site, to(false));
   }
 
@@ -66,7 +68,11 @@ final class Convolution {
     Window window = Window.of(site, x.shape(), Arrays.copyOf(kernel, n));
     long channels = x.size(site.head().attrs().getString("data_format", "channels_last").equals("channels_last") ? n + 1 : 1);
     boolean fits = depthwise ? kernel[n] == channels : channels % kernel[n] == 0 && kernel[n + 1] % (channels / kernel[n]) == 0;
-    return window == null || !fits ? null : new Convolution(site, window, depthwise).lower();
+    if (window == null || !fits) {
+      return null;
+    }
+    OpMapping inHalf = site.session().isBfloat16() && site.isConstant(1) ? new Convolution(site, window, depthwise, true).lower() : null;
+    return inHalf == null ? new Convolution(site, window, depthwise, false).lower() : inHalf;
   }
 
   private OpMapping lower() {
@@ -84,11 +90,12 @@ final class Convolution {
   }
 
   private Layout from(boolean blocked) {
-    return Layout.spatial(x.shape(), window.channelsLast()).blocked(blocked);
+    return Layout.spatial(x.shape(), window.channelsLast()).blocked(blocked).half(half);
   }
 
   private Layout to(boolean blocked) {
-    return Layout.spatial(window.shape(x.size(0), filters), window.channelsLast()).blocked(blocked);
+    Layout layout = Layout.spatial(window.shape(x.size(0), filters), window.channelsLast()).blocked(blocked);
+    return layout.half(half && site.session().isHalf(site.result()));
   }
 
   private OpMapping lower(Form form) {
@@ -113,8 +120,8 @@ final class Convolution {
   private boolean suitsWinograd() {
     boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    return site.isConstant(1) && three && dense && groups == 1 && window.channelsLast() && w.size(2) >= 32 && w.size(2) % Layout.BLOCK == 0
-        && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
+    return site.isConstant(1) && three && dense && !half && groups == 1 && window.channelsLast() && w.size(2) >= 32
+        && w.size(2) % Layout.BLOCK == 0 && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
   /** Tells all that the time of a 3x3 convolution depends on. */
@@ -158,7 +165,7 @@ final class Convolution {
 
   private convolution_forward.primitive_desc describe(Form form, primitive_attr attr) {
     prop_kind kind = prop_kind.forward_inference;
-    memory.desc kernel = OneDnn.any(kernelDims());
+    memory.desc kernel = OneDnn.any(half, kernelDims());
     memory.desc bias = bias();
     long[] strides = window.strides();
     long[] gaps = window.gaps();

@@ -134,7 +134,7 @@ final class Elementwise {
     }
     affine.absorb(site, layout);
     String key = site.key(affine.links());
-    memory.desc desc = site.session().own(layout.desc(channels));
+    memory.desc desc = site.session().own(layout.half(false).desc(channels));
     Second scale = new Second(desc, null, site.weights().numbers(key + " scale", desc, affine::scale));
     return binary(site, layout, algorithm.binary_mul, x, scale, affine.links(), affine);
   }
@@ -196,7 +196,8 @@ final class Elementwise {
     for (GraphNode node : site.chain().members()) {
       anyBlocks |= node.inputs().stream().anyMatch(site.session()::isBlocked);
     }
-    return anyBlocks ? Layout.spatial(shape, true).blocked(Layout.hasBlocks(shape)) : Layout.collapsed(shape, operands);
+    Layout layout = anyBlocks ? Layout.spatial(shape, true).blocked(Layout.hasBlocks(shape)) : Layout.collapsed(shape, operands);
+    return layout == null ? null : layout.half(site.session().isHalf(site.result()));
   }
 
   /** Returns the shape two shapes are broadcast to, or null if they cannot be. */

@@ -1,7 +1,6 @@
 package io.kbridge.plan.onednn;
 
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_BIAS;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.prop_kind;
@@ -18,20 +17,23 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Rows times one constant matrix: dense layers. What follows and is linear goes into the matrix and the bias. */
 final class InnerProduct {
+  // NB: with fewer columns, the product costs no more than putting its rows into bfloat16.
+  private static final long WORTH_ROUNDING = 64;
+
   private final Site site;
   private final INDArray w;
-  private final long rows;
   private final long inner;
   private final long columns;
+  private final Layout from;
   private final Layout to;
   private final Affine affine;
 
-  private InnerProduct(Site site, long[] shape, int columnAxes, long inner) {
+  private InnerProduct(Site site, long[] shape, int columnAxes, int innerAxes, boolean half) {
     this.site = site;
     this.w = site.input(1);
-    this.inner = inner;
-    this.to = Layout.rows(shape, columnAxes);
-    this.rows = to.dims()[0];
+    this.from = Layout.rows(site.input(0).shape(), innerAxes).half(half);
+    this.inner = from.dims()[1];
+    this.to = Layout.rows(shape, columnAxes).half(half && site.session().isHalf(site.result()));
     this.columns = to.dims()[1];
     this.affine = new Affine(columns).absorb(site, to);
   }
@@ -51,7 +53,7 @@ final class InnerProduct {
     }
     long[] shape = Arrays.copyOf(x.shape(), x.rank());
     shape[shape.length - 1] = w.size(1);
-    return new InnerProduct(site, shape, 1, w.size(0)).lower();
+    return lower(site, shape, 1, 1);
   }
 
   /** {@code Einsum} that is a product with a constant matrix, each of whose sides may be several axes; null for others. */
@@ -64,7 +66,14 @@ final class InnerProduct {
     if (!fits || !site.isConstant(1) || !site.isFinite(1)) {
       return null;
     }
-    return new InnerProduct(site, shape, columns.length(), b.size(summed)).lower();
+    return lower(site, shape, columns.length(), summed.length());
+  }
+
+  private static OpMapping lower(Site site, long[] shape, int columnAxes, int innerAxes) {
+    InnerProduct full = new InnerProduct(site, shape, columnAxes, innerAxes, false);
+    boolean half = site.session().isBfloat16() && (site.session().isHalf(site.head().inputs().get(0)) || full.columns >= WORTH_ROUNDING);
+    OpMapping inHalf = half ? new InnerProduct(site, shape, columnAxes, innerAxes, true).lower() : null;
+    return inHalf == null ? full.lower() : inHalf;
   }
 
   private OpMapping lower() {
@@ -87,25 +96,21 @@ final class InnerProduct {
   }
 
   private inner_product_forward.primitive_desc describe(PostOps post, memory.desc bias) {
-    memory.desc matrix = OneDnn.any(columns, inner);
+    memory.desc matrix = OneDnn.any(from.isHalf(), columns, inner);
     prop_kind kind = prop_kind.forward_inference;
     inner_product_forward.desc desc =
         bias == null
-            ? new inner_product_forward.desc(kind, from(), matrix, to.desc())
-            : new inner_product_forward.desc(kind, from(), matrix, bias, to.desc());
+            ? new inner_product_forward.desc(kind, from.desc(), matrix, to.desc())
+            : new inner_product_forward.desc(kind, from.desc(), matrix, bias, to.desc());
     return new inner_product_forward.primitive_desc(desc, post.attr(), OneDnn.cpu());
-  }
-
-  private memory.desc from() {
-    return OneDnn.plain(rows, inner);
   }
 
   private Step compile(OpContext context, inner_product_forward.primitive_desc found, PostOps post, memory.desc bias) {
     INDArray z = Results.place(context, site, to, post);
     Call call = new Call(site.session(), found, new inner_product_forward(found));
-    call.arg(DNNL_ARG_SRC, from(), site.input(0));
+    call.read(context, site, DNNL_ARG_SRC, from, site.head().inputs().get(0), site.input(0));
     call.arg(DNNL_ARG_WEIGHTS, matrix(found));
-    call.arg(DNNL_ARG_DST, to.desc(), z);
+    call.write(context, site, to, z);
     if (bias != null) {
       call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
     }

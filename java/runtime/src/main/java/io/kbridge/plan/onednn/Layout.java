@@ -17,20 +17,32 @@ final class Layout {
   private final long[] shape;
   private final int[][] runs;
   private final boolean blocked;
+  private final boolean half;
 
   private Layout(long[] shape, int[][] runs) {
-    this(shape, runs, false);
+    this(shape, runs, false, false);
   }
 
-  private Layout(long[] shape, int[][] runs, boolean blocked) {
+  private Layout(long[] shape, int[][] runs, boolean blocked, boolean half) {
     this.shape = shape;
     this.runs = runs;
     this.blocked = blocked;
+    this.half = half;
   }
 
   /** The same array with its channels in blocks, each block of a position together; for channels last with two spatial axes. */
   Layout blocked(boolean wanted) {
-    return wanted ? new Layout(shape, runs, true) : this;
+    return wanted ? new Layout(shape, runs, true, half) : this;
+  }
+
+  /** The same array with bfloat16 numbers, or with float32 ones. */
+  Layout half(boolean wanted) {
+    return wanted == half ? this : new Layout(shape, runs, blocked, wanted);
+  }
+
+  /** Tells whether the numbers are bfloat16. */
+  boolean isHalf() {
+    return half;
   }
 
   /** Tells whether the channels of an image of this shape, channels last, are whole blocks. */
@@ -159,7 +171,7 @@ final class Layout {
       return null;
     }
     if (blocked && isInBlocks(operand)) {
-      return new memory.desc(dims, memory.data_type.f32, memory.format_tag.aBcd16b);
+      return new memory.desc(dims, OneDnn.type(half), memory.format_tag.aBcd16b);
     }
     long[] own = aligned(operand);
     long[] dense = NativeArrays.strides(own);
@@ -167,7 +179,7 @@ final class Layout {
     for (int i = 0; i < strides.length; i++) {
       strides[i] = runs[i][1] > runs[i][0] ? dense[runs[i][1] - 1] : 1;
     }
-    return OneDnn.strided(dims, strides);
+    return OneDnn.strided(half, dims, strides);
   }
 
   /**

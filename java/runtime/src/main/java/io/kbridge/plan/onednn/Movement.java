@@ -44,20 +44,21 @@ final class Movement {
     long[] shape = null;
     boolean inBlocks = axis == 3 && site.head().inputs().stream().anyMatch(site.session()::isBlocked)
         || site.session().isBlocked(site.result());
+    boolean half = site.session().isHalf(site.result());
     memory.desc parts = site.session().own(new memory.desc(count));
     for (int i = 0; i < count; i++) {
       if (!site.hasInput(i)) {
         return null;
       }
       long[] own = site.input(i).shape();
-      parts.position(i).put(site.session().own(layout(own, axis, inBlocks).desc()));
+      parts.position(i).put(site.session().own(layout(own, axis, inBlocks).half(half).desc()));
       long sum = shape == null ? 0 : shape[axis];
       shape = own.clone();
       shape[axis] += sum;
     }
     parts.position(0);
     long[] result = shape;
-    Layout to = layout(result, axis, inBlocks);
+    Layout to = layout(result, axis, inBlocks).half(half);
     primitive_attr none = PostOps.none(site).attr();
     concat.primitive_desc found = OneDnn.ask(() -> new concat.primitive_desc(site.session().own(to.desc()), 1, parts, OneDnn.cpu(), none));
     if (found == null) {
@@ -68,7 +69,7 @@ final class Movement {
       INDArray z = context.allocate(0, result);
       Call call = new Call(site.session(), found, new concat(found)).write(context, site, to, z);
       for (int i = 0; i < count; i++) {
-        Layout part = layout(site.input(i).shape(), axis, inBlocks);
+        Layout part = layout(site.input(i).shape(), axis, inBlocks).half(half);
         call.read(context, site, DNNL_ARG_MULTIPLE_SRC + i, part, site.head().inputs().get(i), site.input(i));
       }
       return call.scratch(context, found).step();

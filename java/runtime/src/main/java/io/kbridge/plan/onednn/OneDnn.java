@@ -1,5 +1,8 @@
 package io.kbridge.plan.onednn;
 
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_bf16;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
+
 import java.util.function.Supplier;
 import org.bytedeco.dnnl.engine;
 import org.bytedeco.dnnl.memory;
@@ -26,12 +29,34 @@ final class OneDnn {
 
   /** Describes memory by dimensions and strides, both in elements. */
   static memory.desc strided(long[] dims, long[] strides) {
-    return new memory.desc(dims, memory.data_type.f32, strides);
+    return strided(false, dims, strides);
+  }
+
+  /** Describes memory of bfloat16 or float32 numbers by dimensions and strides, both in elements. */
+  static memory.desc strided(boolean half, long[] dims, long[] strides) {
+    return new memory.desc(dims, type(half), strides);
+  }
+
+  /** Returns oneDNN's name for bfloat16 or float32. */
+  static memory.data_type type(boolean half) {
+    return half ? memory.data_type.bf16 : memory.data_type.f32;
+  }
+
+  /** Tells whether this CPU computes with bfloat16. */
+  static boolean hasBfloat16() {
+    cpu();
+    int known = dnnl_get_effective_cpu_isa();
+    return (known & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
   }
 
   /** Describes memory whose layout the primitive chooses. */
   static memory.desc any(long... dims) {
-    return new memory.desc(dims, memory.data_type.f32, memory.format_tag.any);
+    return any(false, dims);
+  }
+
+  /** Describes memory of bfloat16 or float32 numbers whose layout the primitive chooses. */
+  static memory.desc any(boolean half, long... dims) {
+    return new memory.desc(dims, type(half), memory.format_tag.any);
   }
 
   /** Tells whether an array is what oneDNN gets from us: float32 with at least one element. */

@@ -1,6 +1,11 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.ErrorCode;
+import io.kbridge.KBridgeException;
+import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.Engine;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 
 /**
@@ -12,18 +17,39 @@ public final class OneDnnEngine implements Engine {
   /** The system property that decides for Winograd's algorithm ({@code always}) or against ({@code never}), not the clock ({@code measure}). */
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
 
-  private final String choice = System.getProperty(WINOGRAD, "measure");
+  private final String choice;
   private final Weights weights;
+  private final boolean bfloat16;
+  private final Set<String> avoided = ConcurrentHashMap.newKeySet();
   private Boolean preferred;
 
   /**
-   * Makes the engine; loads oneDNN.
+   * Makes the engine for float32; loads oneDNN.
    *
    * @param packed told whenever weights have been copied into memory of the engine's own
    */
   public OneDnnEngine(Runnable packed) {
+    this("float32", packed);
+  }
+
+  /**
+   * Makes the engine; loads oneDNN.
+   *
+   * @param precision {@code float32}, or {@code bfloat16} to compute products with such numbers
+   * @param packed told whenever weights have been copied into memory of the engine's own
+   * @throws KBridgeException DEVICE_UNAVAILABLE if the CPU does not compute with them
+   */
+  public OneDnnEngine(String precision, Runnable packed) {
     OneDnn.cpu();
+    bfloat16 = precision.equals("bfloat16");
+    if (bfloat16 && !OneDnn.hasBfloat16()) {
+      throw new KBridgeException(
+          ErrorCode.DEVICE_UNAVAILABLE,
+          "Expected a CPU that computes with bfloat16 (AVX512-BF16 or AMX). Received: one without. Use precision 'float32'.");
+    }
     weights = new Weights(packed);
+    // NB: Winograd's algorithm is there for float32 only.
+    choice = bfloat16 ? "never" : System.getProperty(WINOGRAD, "measure");
     if (!choice.equals("measure")) {
       preferred = choice.equals("always");
     }
@@ -37,6 +63,21 @@ public final class OneDnnEngine implements Engine {
   /** Starts a plan in one of the two ways. */
   OneDnnSession start(boolean inBlocks) {
     return new OneDnnSession(this, inBlocks, weights);
+  }
+
+  /** Tells whether products are computed with bfloat16 numbers. */
+  boolean isBfloat16() {
+    return bfloat16;
+  }
+
+  /** Returns the names of nodes that oneDNN cannot compute with bfloat16 numbers. */
+  Set<String> avoided() {
+    return avoided;
+  }
+
+  /** Notes such a node; false if it is known. */
+  boolean avoid(GraphNode node) {
+    return avoided.add(node.name());
   }
 
   /** Tells whether it is still open which way is faster. */

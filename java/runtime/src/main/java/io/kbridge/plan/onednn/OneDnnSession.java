@@ -30,6 +30,7 @@ final class OneDnnSession implements Engine.Session {
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
   private final Map<GraphNode, List<GraphNode>> stacks = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
+  private final Set<String> half = new HashSet<>();
   private boolean gainsFromBlocks;
   private boolean closed;
 
@@ -50,6 +51,9 @@ final class OneDnnSession implements Engine.Session {
     List<Chain> found = fuser.fuse(nodes, visible);
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
+    }
+    if (isBfloat16()) {
+      half.addAll(Halves.find(found, constant, visible, engine.avoided()));
     }
     return stacked(found.stream().map(this::register).collect(Collectors.toList()), Stacks.find(found, visible));
   }
@@ -104,15 +108,19 @@ final class OneDnnSession implements Engine.Session {
     Chain chain = chains.get(context.node());
     Head head = Heads.of(chain.head());
     OpMapping mapping = head == null ? null : head.lower(new Site(context, chain, this));
-    if (mapping == null && chain.members().size() == 1 && touchesBlocks(context.node())) {
+    if (mapping == null && chain.members().size() == 1 && (touches(blocked, context.node()) || touches(half, context.node()))) {
       throw new Engine.Unsuitable(context.node());
     }
     return mapping;
   }
 
-  private boolean touchesBlocks(GraphNode node) {
-    return node.inputs().stream().anyMatch(blocked::contains)
-        || node.outputs().stream().anyMatch(output -> blocked.contains(output.name()));
+  private static boolean touches(Set<String> values, GraphNode node) {
+    return node.inputs().stream().anyMatch(values::contains) || node.outputs().stream().anyMatch(output -> values.contains(output.name()));
+  }
+
+  @Override
+  public Engine.Session without(GraphNode node) {
+    return touches(half, node) && engine.avoid(node) ? engine.start(inBlocks) : null;
   }
 
   @Override
@@ -128,6 +136,16 @@ final class OneDnnSession implements Engine.Session {
   /** Tells whether a value's channels are in blocks. */
   boolean isBlocked(String value) {
     return blocked.contains(value);
+  }
+
+  /** Tells whether a value's numbers are bfloat16. */
+  boolean isHalf(String value) {
+    return half.contains(value);
+  }
+
+  /** Tells whether products are computed with bfloat16 numbers where that is possible. */
+  boolean isBfloat16() {
+    return engine.isBfloat16();
   }
 
   /** Tells whether this plan puts channels in blocks where it can. */

@@ -34,9 +34,10 @@ final class Pooling {
     boolean include = site.chain().pad() != null;
     algorithm average = include ? algorithm.pooling_avg_include_padding : algorithm.pooling_avg_exclude_padding;
     boolean inBlocks = site.isBlocked(site.chain().source());
-    Layout from = Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks);
+    boolean half = site.session().isHalf(site.chain().source());
+    Layout from = Layout.spatial(x.shape(), window.channelsLast()).blocked(inBlocks).half(half);
     long[] shape = window.shape(x.size(0), from.channels());
-    Layout to = Layout.spatial(shape, window.channelsLast()).blocked(inBlocks);
+    Layout to = Layout.spatial(shape, window.channelsLast()).blocked(inBlocks).half(half);
     long[][] place = {window.strides(), window.sizes(), window.gaps(), window.before(), window.after()};
     return lower(site, max ? algorithm.pooling_max : average, x, from, to, shape, place);
   }
@@ -56,8 +57,9 @@ final class Pooling {
     long inner = x.length() / x.size(0) / last;
     boolean inBlocks = site.session().isBlocked(site.head().inputs().get(0));
     long[] image = inBlocks ? x.shape() : new long[] {x.size(0), 1, inner, last};
-    Layout from = Layout.spatial(image, true).blocked(inBlocks);
-    Layout to = Layout.spatial(new long[] {x.size(0), 1, 1, last}, true).blocked(inBlocks);
+    boolean half = site.session().isHalf(site.chain().source());
+    Layout from = Layout.spatial(image, true).blocked(inBlocks).half(half);
+    Layout to = Layout.spatial(new long[] {x.size(0), 1, 1, last}, true).blocked(inBlocks).half(half);
     long[] shape = {x.size(0), last};
     if (site.head().attrs().getBoolean("keepdims", false)) {
       shape = x.shape().clone();

@@ -97,7 +97,8 @@ final class PostOps {
     }
     String other = Binary.beside(node, through);
     INDArray array = site.array(other);
-    memory.desc desc = layout.desc(array.shape());
+    Layout own = layout.half(site.session().isHalf(other));
+    memory.desc desc = own.desc(array.shape());
     if (desc == null) {
       return false;
     }
@@ -113,7 +114,7 @@ final class PostOps {
       ops.append_sum();
       return true;
     }
-    operands.add(new Operand(ops.len(), other, array, null));
+    operands.add(new Operand(ops.len(), other, array, null, own));
     ops.append_binary(function, site.session().own(desc));
     return true;
   }
@@ -135,8 +136,9 @@ final class PostOps {
 
   private boolean mayBeWritten(String value) {
     boolean readOnce = site.chain().members().stream().filter(node -> node.inputs().contains(value)).count() == 1;
-    // NB: and in the order in which the result is to lie.
-    return readOnce && site.isLastUse(value) && site.session().isBlocked(value) == layout.reorders(layout.shape());
+    // NB: and in the order and the type in which the result is to lie.
+    return readOnce && site.isLastUse(value) && site.session().isBlocked(value) == layout.reorders(layout.shape())
+        && site.session().isHalf(value) == layout.isHalf();
   }
 
   private boolean addAffine(GraphNode node, String through) {
@@ -155,7 +157,7 @@ final class PostOps {
     java.util.Arrays.fill(dims, 1);
     dims[Math.min(1, dims.length - 1)] = numbers.length;
     memory.desc desc = site.session().own(OneDnn.plain(dims));
-    operands.add(new Operand(ops.len(), null, null, site.weights().numbers(key, desc, () -> numbers)));
+    operands.add(new Operand(ops.len(), null, null, site.weights().numbers(key, desc, () -> numbers), null));
     ops.append_binary(function, desc);
   }
 
@@ -169,12 +171,14 @@ final class PostOps {
     private final String value;
     private final INDArray array;
     private final memory constant;
+    private final Layout own;
 
-    Operand(int at, String value, INDArray array, memory constant) {
+    Operand(int at, String value, INDArray array, memory constant, Layout own) {
       this.at = at;
       this.value = value;
       this.array = array;
       this.constant = constant;
+      this.own = own;
     }
 
     void bind(Call call, OpContext context) {
@@ -182,7 +186,7 @@ final class PostOps {
       if (array == null) {
         call.arg(argument, constant);
       } else {
-        call.read(context, site, argument, layout, value, array);
+        call.read(context, site, argument, own, value, array);
       }
     }
   }
