@@ -262,11 +262,12 @@ def test_the_example_trains_as_keras_alone(jvm: Any, monkeypatch: Any, capsys: A
 
 
 def test_new_weights_are_trained_from(loaded: Any) -> None:
-    jvm = loaded(cnn())
+    # NB: one model, since the values come from the names of the weights, too.
+    model = cnn()
+    jvm, other = loaded(model), loaded(model)
     jvm.train_on_batch(X, Y)
     jvm.reinitialize(4)
     fresh = jvm.get_weights()
-    other = loaded(cnn())
     other.reinitialize(4)
     for one, same in zip(fresh, other._trainer.values(list_of_weights(other)), strict=True):
         np.testing.assert_array_equal(one, same)
