@@ -168,9 +168,8 @@ public final class Arena implements AutoCloseable {
 
     /** Gives the block back, and its memory to the system until it is used again. */
     public void discard() {
-      try (BytePointer start = pointer()) {
-        MemoryAdvice.discard(start.address(), size);
-      }
+      // NB: the pointer is not closed: that would free all memory that it points into.
+      MemoryAdvice.discard(pointer().address(), size);
       release();
     }
   }

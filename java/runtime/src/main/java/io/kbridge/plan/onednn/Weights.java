@@ -13,7 +13,6 @@ import java.util.function.Supplier;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -102,19 +101,17 @@ final class Weights implements AutoCloseable {
   /** Weights in one layout, and how many plans use them. */
   private static final class Packed {
     private final Arena.Block block;
-    private final BytePointer place;
     private final memory memory;
     private int users;
 
     Packed(Arena.Block block, memory.desc layout) {
       this.block = block;
-      this.place = block.pointer();
-      this.memory = new memory(layout, OneDnn.cpu(), place);
+      this.memory = new memory(layout, OneDnn.cpu(), block.pointer());
     }
 
     void close() {
+      // NB: not the pointer to the block: closing one frees all memory that it points into, other weights with it.
       memory.close();
-      place.close();
     }
   }
 

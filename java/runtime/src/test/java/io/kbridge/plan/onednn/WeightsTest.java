@@ -1,0 +1,49 @@
+package io.kbridge.plan.onednn;
+
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertTrue;
+
+import java.util.Arrays;
+import org.bytedeco.dnnl.memory;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.junit.Test;
+
+public class WeightsTest {
+  private static final int COUNT = 300_000;
+
+  @Test
+  public void whatIsUsedStaysWhereItIsWhenTheRestIsDropped() {
+    try (Weights weights = new Weights(() -> {});
+        Weights.Use kept = new Weights.Use(weights)) {
+      memory one = numbers(kept, "one", 1);
+      long before;
+      try (Weights.Use dropped = new Weights.Use(weights)) {
+        numbers(dropped, "two", 2);
+        before = Pointer.totalBytes();
+      }
+      weights.dropUnused();
+      // NB: the handle of the dropped weights is gone, the memory that holds all of them is not.
+      assertTrue(before - Pointer.totalBytes() < COUNT);
+      memory three = numbers(kept, "three", 3);
+      assertArrayEquals(filled(1), content(one), 0);
+      assertArrayEquals(filled(3), content(three), 0);
+    }
+  }
+
+  private static memory numbers(Weights.Use use, String key, float value) {
+    return use.numbers(key, OneDnn.plain(COUNT), () -> filled(value));
+  }
+
+  private static float[] filled(float value) {
+    float[] numbers = new float[COUNT];
+    Arrays.fill(numbers, value);
+    return numbers;
+  }
+
+  private static float[] content(memory memory) {
+    float[] numbers = new float[COUNT];
+    new FloatPointer(memory.get_data_handle()).get(numbers);
+    return numbers;
+  }
+}
