@@ -53,6 +53,10 @@ final class Product {
     if (terms.length != 3 || !site.isFloat() || !site.hasInput(0) || !site.hasInput(1) || !List.of(terms).stream().allMatch(Product::isPlain)) {
       return null;
     }
+    // NB: oneDNN takes a vector for a matrix, and then fails in some products of vectors when they run.
+    if (List.of(terms).stream().anyMatch(term -> term.length() < 2)) {
+      return null;
+    }
     Labels a = new Labels(terms[0], site.input(0).shape());
     Labels b = new Labels(terms[1], site.input(1).shape());
     if (a.names().length() != site.input(0).rank() || b.names().length() != site.input(1).rank() || !agree(a, b)) {
