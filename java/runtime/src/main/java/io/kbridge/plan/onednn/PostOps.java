@@ -103,11 +103,6 @@ final class PostOps {
       return false;
     }
     algorithm function = Binary.of(node);
-    Eltwise linear = array.length() == 1 && site.isConstant(other) ? linear(function, array) : null;
-    if (linear != null) {
-      append(linear);
-      return true;
-    }
     boolean full = array.length() == io.kbridge.plan.NativeArrays.length(layout.shape());
     if (inPlace && summed == null && full && function == algorithm.binary_add && mayBeWritten(other)) {
       summed = other;
@@ -117,21 +112,6 @@ final class PostOps {
     operands.add(new Operand(ops.len(), other, array, null, own));
     ops.append_binary(function, site.session().own(desc));
     return true;
-  }
-
-  /** Makes an operation with one constant number a function; null if it is none that oneDNN has. */
-  private static Eltwise linear(algorithm function, INDArray number) {
-    float value = OneDnn.content(number)[0];
-    if (!Float.isFinite(value)) {
-      return null;
-    }
-    if (function == algorithm.binary_mul) {
-      return Eltwise.linear(value, 0);
-    }
-    if (function == algorithm.binary_add || function == algorithm.binary_sub) {
-      return Eltwise.linear(1, function == algorithm.binary_add ? value : -value);
-    }
-    return null;
   }
 
   private boolean mayBeWritten(String value) {
