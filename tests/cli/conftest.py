@@ -49,7 +49,9 @@ def cli() -> Callable[..., Any]:
     from kbridge.cli import app
 
     def run(*args: Any, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [str(arg) for arg in args], prog_name="kbridge")
+        # NB: pytest-xdist sets COLUMNS for its workers; what is tested is the width for files.
+        runner = CliRunner(env={"COLUMNS": None})
+        result = runner.invoke(app, [str(arg) for arg in args], prog_name="kbridge")
         assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
         return result
 

@@ -283,3 +283,20 @@ kept.append(model.predict(np.ones((2, 2))))
 sys_modules_end = kept  # still referenced when the interpreter and the JVM end
 """
     )
+
+
+def test_a_thread_loads_the_first_model(run_python, identity_bundle):
+    # NB: ND4J looks for its files with the thread's class loader; a thread of Python's has none.
+    path = identity_bundle([("x", (None, 2), "float32")])
+    done = run_python(
+        f"""
+import threading, numpy as np, kbridge
+def work():
+    with kbridge.load({str(path)!r}) as model:
+        print(model.predict(np.ones((3, 2))).shape)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    )
+    assert done.stdout.strip() == "(3, 2)"

@@ -138,7 +138,7 @@ def test_the_process_of_one_model_ends_with_it(identity_bundle):
 def test_a_model_that_cannot_be_loaded_leaves_no_process(identity_bundle):
     before = children()
     with pytest.raises(kbridge.InvalidInputError, match="heads"):
-        kbridge.jvm.model.JvmModel(identity_bundle(ONE), "cpu", "heads", None, _own())
+        kbridge.jvm.model.JvmModel(identity_bundle(ONE), "cpu", {"engine": "heads"}, _own())
     assert children() == before
 
 

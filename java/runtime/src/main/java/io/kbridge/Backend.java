@@ -18,9 +18,9 @@ final class Backend {
           ErrorCode.INVALID_INPUT,
           "Expected option engine to be one of " + ENGINES + ". Received: '" + options.engine() + "'. Choose one of them.");
     }
-    requirePrecision(options);
     Device device = Device.parse(options.device());
     boolean cpu = isCpu();
+    requirePrecision(options);
     if (device.isGpu() && cpu) {
       throw unavailable("ND4J's CUDA backend (nd4j-cuda-11.6) in the class path for device '" + device + "'", ONE);
     }
