@@ -22,6 +22,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ROOT = Path(__file__).resolve().parent.parent
+# The environment variable that names the folder of what all processes of a test run share.
+SHARED_FOLDER = "KBRIDGE_TEST_SHARED_FOLDER"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -41,6 +43,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_option(parser)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Makes the folder; pytest deletes it with its other temporary ones."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    os.environ[SHARED_FOLDER] = str(folder)
 
 
 @pytest.fixture(scope="session")

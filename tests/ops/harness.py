@@ -9,8 +9,9 @@ is exported and run in the JVM, and what comes back has to have Keras's dtype an
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
-import tempfile
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
+
+from tests.conftest import SHARED_FOLDER
 
 RTOL = 1e-5
 ATOL = 1e-6
@@ -107,11 +110,14 @@ class Case:
 
     @functools.cached_property
     def bundle(self) -> Path:
-        """The exported model, written once a session."""
+        """The exported model, written once for all suites and processes of a test run."""
         import kbridge
 
-        path = Path(_folder().name) / f"{id(self)}.h5"
-        kbridge.export(self.model(), path, sample=list(self.inputs))
+        key = f"{_FAMILY[self]}/{self.name}".encode()
+        path = Path(os.environ[SHARED_FOLDER]) / f"op-{hashlib.sha256(key).hexdigest()[:24]}.h5"
+        # NB: another process may write the same now: the files are equal, and appear whole.
+        if not path.exists():
+            kbridge.export(self.model(), path, sample=list(self.inputs))
         return path
 
     def ops(self) -> set[str]:
@@ -121,9 +127,8 @@ class Case:
         return {node["op"] for graph in spec["graphs"].values() for node in graph["nodes"]}
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="kbridge-ops-")
+# The test module of each case.
+_FAMILY: dict[Case, str] = {}
 
 
 def _arrays(outputs: Any) -> list[np.ndarray]:
@@ -148,8 +153,9 @@ def check(case: Case, engine: str = "nd4j") -> None:
             np.testing.assert_array_equal(got, want)
 
 
-def parity_test(cases: Sequence[Case]) -> Callable:
-    """Makes the test of a family's cases."""
+def parity_test(cases: Sequence[Case], family: str) -> Callable:
+    """Makes the test of a family's cases, which is the name of their module."""
+    _FAMILY.update(dict.fromkeys(cases, family))
     names = [case.name for case in cases]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -95,4 +95,4 @@ CASES += [
     Case("softmax float16", ops.softmax, (NEAR.astype("float16"),), rtol=2e-3, atol=1e-3),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -39,4 +39,4 @@ CASES = [
     Case("one query", lambda q, k, v: attention(q, k, v), (np.ascontiguousarray(Q[:, :1]), K, V)),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -221,4 +221,4 @@ CASES = [
         functional=True,
     ),
 ]
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

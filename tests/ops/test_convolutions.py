@@ -142,7 +142,7 @@ CASES += [
     transposed("window 4", 2, window=(4, 4), strides=2, padding="same"),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)
 
 
 def test_cases_differ():

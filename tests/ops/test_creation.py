@@ -67,4 +67,4 @@ CASES = [
     ),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -130,4 +130,4 @@ CASES += [
     ),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -14,4 +14,4 @@ CASES = [
     Case("hashing salted", keras.layers.Hashing(num_bins=1013, salt=(3, 4)), (WIDE,)),
     Case("crossing", lambda x, y: CROSSING((x, y)), (WIDE[:, :1], SMALL[:, :1])),
 ]
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -99,4 +99,4 @@ CASES += [
     Case("psnr", lambda x, y: ops.psnr(x, y, 1.0), (IMAGE, floats(2, 8, 6, 3, low=0.1, high=1))),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

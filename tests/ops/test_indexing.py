@@ -110,7 +110,7 @@ CASES += [
     Case("multi_hot", lambda i: ops.multi_hot(i, 10), (IDS,)),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)
 
 
 @pytest.mark.parametrize("bad", [10, -11])

@@ -99,4 +99,4 @@ CASES += [
     for dtype in ("float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -63,4 +63,4 @@ CASES += [
 ]
 CASES += [Case("cumsum bool", lambda x: ops.cumsum(x, axis=1), (booleans(3, 4),))]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -40,4 +40,4 @@ CASES += [
     for function in [lambda t, op=op, size=size, form=form: op(t, size, data_format=form)]
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

@@ -101,4 +101,4 @@ CASES += [
     )
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

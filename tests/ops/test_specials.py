@@ -32,4 +32,4 @@ CASES = [
     Case("diff twice", lambda x: ops.diff(x, n=2, axis=1), (floats(3, 6, 2),)),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)

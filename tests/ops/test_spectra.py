@@ -45,4 +45,4 @@ CASES = [
         atol=1e-5,
     ),
 ]
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)
