@@ -122,6 +122,7 @@ def unchanged(op: Any, args: tuple, kwargs: dict) -> Any:
 
 def output_spec(op: Any, args: tuple, kwargs: dict) -> Any:
     """Returns the symbolic output of an operation."""
+    _register()
     spec = _SPECS.get(type(op).__name__)
     return op.compute_output_spec(*args, **kwargs) if spec is None else spec(op, *args, **kwargs)
 
@@ -161,11 +162,15 @@ _ATTRIBUTE_ARGUMENTS = {
 }
 
 
-def emit(call: OpCall, builder: GraphBuilder) -> list[Value]:
-    """Appends the nodes of an operation call and returns the values of its outputs."""
+def _register() -> None:
+    """Fills the tables. NB: the modules import this one."""
     import kbridge.export.opforms
     import kbridge.export.quirks  # noqa: F401
 
+
+def emit(call: OpCall, builder: GraphBuilder) -> list[Value]:
+    """Appends the nodes of an operation call and returns the values of its outputs."""
+    _register()
     form = _FORMS.get(call.name, general)
     return form(call, builder)
 

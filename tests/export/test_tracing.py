@@ -227,3 +227,12 @@ def test_a_recurrent_layer_is_one_scan(spec_of):
     assert [i["shape"] for i in body["inputs"][:1]] == [[None, 3]]
     assert {n["op"] for n in body["nodes"]} >= {"Matmul", "Sigmoid", "Tanh"}
     assert {"lstm/lstm_cell/kernel", "lstm/lstm_cell/recurrent_kernel"} <= set(scan["inputs"])
+
+
+def test_the_first_operation_of_a_process_has_its_own_spec(run_python):
+    script = (
+        "import keras\nfrom keras.src.ops import nn\nfrom kbridge.export import normalise\n"
+        "pool = nn.AdaptiveAveragePool((1,), 'channels_last')\n"
+        "print(normalise.output_spec(pool, (keras.KerasTensor((None, 9, 3)),), {}).shape)"
+    )
+    assert run_python(script, env={"KERAS_BACKEND": "numpy"}).stdout == "(None, 1, 3)\n"
