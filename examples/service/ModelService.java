@@ -6,6 +6,7 @@ import io.kbridge.KBridge;
 import io.kbridge.KBridgeException;
 import io.kbridge.KBridgeModel;
 import io.kbridge.KBridgePython;
+import io.kbridge.LoadOptions;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -33,12 +34,14 @@ public final class ModelService implements AutoCloseable {
   private final AtomicReference<KBridgeModel> current = new AtomicReference<>();
   private final KBridgePython python = KBridgePython.create();
   private final Path folder;
+  private final LoadOptions options;
   private final HttpServer server;
   private int received;
 
   /** Starts on a free port of the loopback interface. */
-  ModelService(Path folder) throws IOException {
+  ModelService(Path folder, String device) throws IOException {
     this.folder = folder;
+    this.options = LoadOptions.builder().device(device).build();
     this.server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     server.createContext("/model", exchange -> answer(exchange, () -> swap(exchange)));
     server.createContext("/predict", exchange -> answer(exchange, () -> predict(exchange)));
@@ -52,7 +55,7 @@ public final class ModelService implements AutoCloseable {
     Path source = folder.resolve("model" + number + ".keras");
     Files.copy(exchange.getRequestBody(), source, StandardCopyOption.REPLACE_EXISTING);
     ExportReport report = python.export(source, folder.resolve("model" + number + ".h5"));
-    KBridgeModel next = KBridge.load(report.bundle());
+    KBridgeModel next = KBridge.load(report.bundle(), options);
     try {
       next.selfTest().orThrow();
     } catch (KBridgeException e) {
@@ -130,10 +133,10 @@ public final class ModelService implements AutoCloseable {
   /**
    * Serves until the standard input ends.
    *
-   * @param args the folder for the files that it receives and makes
+   * @param args the folder for the files that it receives and makes, and what to compute on: auto (the default), cpu, gpu, gpu:1 ...
    */
   public static void main(String[] args) throws IOException {
-    try (ModelService service = new ModelService(Path.of(args[0]))) {
+    try (ModelService service = new ModelService(Path.of(args[0]), args.length > 1 ? args[1] : "auto")) {
       System.out.println("listening on port " + service.server.getAddress().getPort());
       while (System.in.read() >= 0) {
         continue;

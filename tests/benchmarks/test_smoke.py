@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, run
+from benchmarks import devices, report, run
 from benchmarks.harness import Cell, EngineSpec, failure_reason
 
 
@@ -41,6 +41,15 @@ def test_quick_run_times_every_engine_and_writes_the_report(tmp_path: Path) -> N
     text = (tmp_path / "REPORT.md").read_text(encoding="utf-8")
     assert "| Emotion model | 1 | stock DL4J (Java) |" in text
     assert "<svg" in (tmp_path / "latency.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_device_is_timed_beside_tensorflow(capsys: pytest.CaptureFixture) -> None:
+    devices.main(["--device", "cpu", "--models", "dense", "--batches", "2", "--seconds", "0.05"])
+    row = capsys.readouterr().out.splitlines()[-1]
+    times = [float(cell) for cell in row.split("|")[2:-1]]
+    assert row.startswith("| dense 2 |")
+    assert len(times) == 4 and min(times) > 0
 
 
 def cell(title: str, milliseconds: float, ours: bool = False, language: str = "Python") -> Cell:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -86,6 +85,28 @@ def test_a_model_that_differs_is_refused_where_it_is_loaded(tmp_path):
         assert isinstance(caught.value, (kbridge.SelfTestError, kbridge.DigestMismatchError))
 
 
+def trains(path, **options):
+    """Compares training steps with Keras's."""
+    model = randomise(next(networks())[0])
+    model.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
+    kbridge.export(model, path)
+    with kbridge.load(path, **options) as loaded:
+        for rows in (4, 4, 2):
+            (x,) = inputs(["image"], rows)
+            y = np.eye(5, dtype="float32")[np.arange(rows) % 5]
+            want = model.train_on_batch(x, y)
+            np.testing.assert_allclose(loaded.train_on_batch(x, y), want, rtol=1e-4, atol=1e-5)
+            model.reset_metrics()
+
+
+def test_training_on_a_gpu_says_that_it_cannot(tmp_path):
+    with (
+        kbridge.JvmProcess(jvm_args=PLANS_OF_A_GPU) as jvm,
+        pytest.raises(kbridge.DeviceUnavailableError, match="use device 'cpu'"),
+    ):
+        trains(tmp_path / "model.h5", host=jvm)
+
+
 def suites(also):
     command = [sys.executable, "-m", "pytest", "tests/layers", "tests/ops", "-q", "-n0"]
     done = subprocess.run([*command, "-m", "not slow", "--also", also], cwd=ROOT, check=False)
@@ -125,6 +146,20 @@ def test_networks_on_the_gpu(card, tmp_path):
 
 
 @pytest.mark.gpu
+def test_training_steps_beside_a_model_on_the_gpu(card, tmp_path):
+    """Steps are computed on the CPU, in a JVM of their own, while another one has the GPU."""
+    model = randomise(next(networks())[0])
+    kbridge.export(model, tmp_path / "served.h5")
+    with kbridge.load(tmp_path / "served.h5", host="process", device="gpu") as served:
+        before = served.predict_on_batch(*inputs(["image"], 2))
+        trains(tmp_path / "trained.h5", host="process")
+        after = served.predict_on_batch(*inputs(["image"], 2))
+    np.testing.assert_array_equal(before, after)
+    with pytest.raises(kbridge.DeviceUnavailableError, match="use device 'cpu'"):
+        trains(tmp_path / "model.h5", host="process", device="gpu")
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", NAMED)
 def test_named_applications_on_the_gpu(card, name):
     report = kbridge.check(network(name), isolated=True, device="gpu")
@@ -132,27 +167,12 @@ def test_named_applications_on_the_gpu(card, name):
 
 
 @pytest.mark.gpu
-def test_predictions_per_second_beside_tensorflow(card, tmp_path):
+def test_predictions_beside_tensorflow_on_the_same_gpu(card):
     """Prints what docs/gpu.md records; the numbers have to agree, whatever the speed."""
-    model = network("ResNet50")
-    path = tmp_path / "resnet50.h5"
-    kbridge.export(model, path)
-    x = np.random.default_rng(2).normal(size=(32, 224, 224, 3)).astype("float32")
-
-    def milliseconds(call):
-        call(), call()
-        times = []
-        for _ in range(20):
-            started = time.perf_counter()
-            call()
-            times.append(1e3 * (time.perf_counter() - started))
-        return float(np.median(times))
-
-    with kbridge.load(path, host="process", device="gpu") as loaded:
-        ours = milliseconds(lambda: loaded.predict_on_batch(x))
-        np.testing.assert_allclose(loaded(x), model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
-    theirs = milliseconds(lambda: model.predict_on_batch(x))
-    print(f"{gpu.probe().gpus[0]}: kbridge {ours:.1f} ms, TensorFlow {theirs:.1f} ms")
+    command = [sys.executable, "-m", "benchmarks.devices", "--device", "gpu", "--batches", "1", "32"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    print(done.stdout)
+    assert done.stdout.count("| resnet50 ") == 2
 
 
 @pytest.mark.gpu

@@ -31,7 +31,7 @@ def test_example(language: str, jvm: object, tmp_path: Path) -> None:
     project = tmp_path / language
     shutil.copytree(ROOT / "examples" / language, project, ignore=shutil.ignore_patterns("target"))
     command = ["mvn", "-B", "-q", *_mode(), f"-Dmaven.repo.local={jars.local_repository()}"]
-    command += ["compile", "exec:java", f"-Dexec.args={BUNDLE}"]
+    command += ["compile", "exec:java", f"-Dexec.args={BUNDLE} cpu"]
     printed = run(command, cwd=project).stdout
 
     with kbridge.load(BUNDLE) as model:

@@ -85,7 +85,7 @@ def post(port, path, data):
 
 
 def test_a_service_that_swaps_models(classpath, tmp_path):
-    service = start(classpath, "ModelService", str(tmp_path))
+    service = start(classpath, "ModelService", str(tmp_path), "cpu")
     try:
         port = int(service.stdout.readline().rpartition(" ")[2])
         x = np.random.default_rng(3).normal(size=(1, 4)).astype("float32")

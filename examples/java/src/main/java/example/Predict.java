@@ -2,6 +2,7 @@ package example;
 
 import io.kbridge.KBridge;
 import io.kbridge.KBridgeModel;
+import io.kbridge.LoadOptions;
 import io.kbridge.TensorInfo;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -17,14 +18,15 @@ public final class Predict {
   /**
    * Runs the example.
    *
-   * @param args the bundle's path
+   * @param args the bundle's path, and what to compute on: auto (the default), cpu, gpu, gpu:1 ...
    */
   public static void main(String[] args) {
-    if (args.length != 1) {
-      System.err.println("Usage: Predict <bundle.h5>");
+    if (args.length < 1 || args.length > 2) {
+      System.err.println("Usage: Predict <bundle.h5> [device]");
       System.exit(2);
     }
-    try (KBridgeModel model = KBridge.load(Path.of(args[0]))) {
+    LoadOptions options = LoadOptions.builder().device(args.length > 1 ? args[1] : "auto").build();
+    try (KBridgeModel model = KBridge.load(Path.of(args[0]), options)) {
       System.out.println("model    " + model.name());
       System.out.println("inputs   " + model.inputs().values());
       System.out.println("outputs  " + model.outputs().values());

@@ -1,15 +1,16 @@
 package example
 
-import io.kbridge.{KBridge, TensorInfo}
+import io.kbridge.{KBridge, LoadOptions, TensorInfo}
 import java.nio.file.Path
 import org.nd4j.linalg.api.ndarray.INDArray
 import org.nd4j.linalg.factory.Nd4j
 import scala.jdk.CollectionConverters.*
 import scala.util.Using
 
-/** Loads a bundle, checks it against the answers that Keras gave, and predicts. */
-@main def predict(bundle: String): Unit =
-  Using.resource(KBridge.load(Path.of(bundle))) { model =>
+/** Loads a bundle, checks it against the answers that Keras gave, and predicts; on a device, such as gpu, if one is named. */
+@main def predict(bundle: String, device: String*): Unit =
+  val options = LoadOptions.builder().device(device.headOption.getOrElse("auto")).build()
+  Using.resource(KBridge.load(Path.of(bundle), options)) { model =>
     println(s"model    ${model.name}")
     println(s"inputs   ${model.inputs.values}")
     println(s"outputs  ${model.outputs.values}")
