@@ -49,22 +49,28 @@ def start_jvm(*sets: str) -> None:
 
 
 def to_nd4j(array: np.ndarray) -> Any:
-    """Copies an array as float32."""
+    """Copies an array as float32, or as float64 if it is that."""
     import jpype
 
     nd4j = jpype.JClass("org.nd4j.linalg.factory.Nd4j")
-    flat = jpype.JArray(jpype.JFloat)(np.asarray(array, "float32").ravel())
+    double = array.dtype == "float64"
+    kind, dtype = (jpype.JDouble, "float64") if double else (jpype.JFloat, "float32")
+    flat = jpype.JArray(kind)(np.asarray(array, dtype).ravel())
     return nd4j.createFromArray(flat).reshape(jpype.JArray(jpype.JLong)(array.shape))
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Copies an ND4J array as float32."""
+    """Copies an ND4J array as float32, or as float64 if it is that."""
     import jpype
 
     if array is None:
         raise ValueError("no answer")
-    flat = array.dup("c").reshape(jpype.JArray(jpype.JLong)([array.length()])).toFloatVector()
-    return np.array(flat, "float32").reshape([int(size) for size in array.shape()])
+    flat = array.dup("c").reshape(jpype.JArray(jpype.JLong)([array.length()]))
+    if str(array.dataType()) == "DOUBLE":
+        found = np.array(flat.toDoubleVector(), "float64")
+    else:
+        found = np.array(flat.toFloatVector(), "float32")
+    return found.reshape([int(size) for size in array.shape()])
 
 
 def answers(network: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:

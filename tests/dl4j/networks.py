@@ -235,6 +235,121 @@ def recurrent_trains_as_in_keras(folder: Path) -> None:
     train_both(model, folder, data)
 
 
+def same_answers(model: keras.Model, network: Any, *shapes: tuple, dtype: str = "float32") -> None:
+    """Compares what a network answers with Keras's answers, for inputs of some shapes."""
+    for i, shape in enumerate(shapes):
+        x = rng(i).normal(size=shape).astype(dtype)
+        np.testing.assert_allclose(answers(network, [x])[0], model(x), rtol=1e-4, atol=1e-5)
+
+
+@check
+def bidirectional_layers_train_as_in_keras(folder: Path) -> None:
+    x = keras.Input((5, 3), name="x")
+    h = L.Bidirectional(L.LSTM(4, return_sequences=True, use_bias=False), merge_mode="ave")(x)
+    h = L.Bidirectional(L.SimpleRNN(3, return_sequences=True), merge_mode="mul")(h)
+    h = L.Bidirectional(L.LSTM(2, return_sequences=True), merge_mode="sum")(h)
+    h = L.Bidirectional(L.LSTM(3, return_sequences=True), name="last")(h)
+    h = L.GlobalMaxPooling1D()(h)
+    model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
+    model.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
+    data = [
+        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
+        for i, (_, y) in enumerate(batches(3, classes=2, size=6))
+    ]
+    network = train_both(model, folder, data)
+    same_answers(model, network, (1, 5, 3), (4, 5, 3))
+    path = java("java.nio.file.Paths").get(str(folder / "model.h5"))
+    java("io.kbridge.KBridge").updateBundle(path, network)
+    same_answers(kbridge.import_model(folder / "model.h5"), network, (2, 5, 3))
+
+
+@check
+def bidirectional_layers_of_one_answer(folder: Path) -> None:
+    for mode in ("concat", "sum", "mul", "ave"):
+        model = keras.Sequential(
+            [
+                keras.Input((None, 3)),
+                L.Bidirectional(L.LSTM(4, return_sequences=True), merge_mode=mode),
+                L.Bidirectional(L.SimpleRNN(3), merge_mode=mode),
+                L.Dense(2),
+            ]
+        )
+        bundle = exported(randomised(model), folder, f"{mode}.h5")
+        same_answers(model, ours(bundle), (1, 5, 3), (4, 7, 3), (2, 1, 3))
+        with java("io.kbridge.KBridge").load(java("java.nio.file.Paths").get(str(bundle))) as m:
+            chain = m.toMultiLayerNetwork()
+        file = java("java.io.File")(str(folder / "network.zip"))
+        serializer = java("org.deeplearning4j.util.ModelSerializer")
+        serializer.writeModel(chain, file, False)
+        again = serializer.restoreMultiLayerNetwork(file)
+        same_answers(model, again, (1, 5, 3), (4, 7, 3), (2, 1, 3))
+
+
+@check
+def layers_of_each_step_train_as_in_keras(folder: Path) -> None:
+    x = keras.Input((5, 3), name="x")
+    h = L.TimeDistributed(L.Dense(4, activation="tanh"), name="steps")(x)
+    h = L.TimeDistributed(L.LeakyReLU(), name="leaky")(h)
+    h = L.LSTM(3, name="lstm")(h)
+    model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
+    data = [
+        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
+        for i, (_, y) in enumerate(batches(2, classes=2, size=6))
+    ]
+    same_answers(model, train_both(model, folder, data), (1, 5, 3), (3, 5, 3))
+
+
+@check
+def sequences_are_padded_cropped_and_repeated(folder: Path) -> None:
+    x = keras.Input((5, 3), name="x")
+    h = L.Conv1D(4, 2, activation="tanh")(L.ZeroPadding1D((2, 1))(x))
+    h = L.Cropping1D((1, 2))(L.UpSampling1D(3)(h))
+    h = L.SimpleRNN(3)(L.ZeroPadding1D(1)(h))
+    model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
+    data = [
+        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
+        for i, (_, y) in enumerate(batches(2, classes=2, size=6))
+    ]
+    same_answers(model, train_both(model, folder, data), (1, 5, 3), (3, 5, 3))
+
+
+@check
+def channels_first_train_as_in_keras(folder: Path) -> None:
+    first = {"data_format": "channels_first"}
+    image = keras.Input((2, 9, 8), name="image")
+    h = L.Conv2D(4, 3, padding="same", activation="relu", **first)(image)
+    h = L.BatchNormalization(axis=1, momentum=0.7)(h)
+    h = L.MaxPooling2D(2, padding="same", **first)(L.ZeroPadding2D((1, 2), **first)(h))
+    h = L.DepthwiseConv2D(2, depth_multiplier=2, **first)(h)
+    h = L.UpSampling2D(2, **first)(L.AveragePooling2D(2, strides=1, **first)(h))
+    h = L.Conv2DTranspose(3, 3, padding="same", **first)(L.Cropping2D(1, **first)(h))
+    h = L.GlobalAveragePooling2D(**first)(h)
+    model = randomised(keras.Model(image, L.Dense(3, activation="softmax", name="y")(h)))
+    model.compile(keras.optimizers.SGD(0.05), "categorical_crossentropy")
+    data = [
+        (rng(i).normal(size=(6, 2, 9, 8)).astype("float32"), y)
+        for i, (_, y) in enumerate(batches(2, size=6))
+    ]
+    same_answers(model, train_both(model, folder, data, rtol=5e-4), (1, 2, 9, 8), (5, 2, 9, 8))
+
+
+@check
+def double_precision_answers_as_keras(folder: Path) -> None:
+    with_doubles = {"dtype": "float64"}
+    x = keras.Input((6, 3), name="x", dtype="float64")
+    h = L.LSTM(4, return_sequences=True, **with_doubles)(x)
+    h = L.Conv1D(3, 2, activation="tanh", **with_doubles)(h)
+    h = L.Flatten(**with_doubles)(h)
+    model = randomised(keras.Model(x, L.Dense(2, activation="sigmoid", name="y", **with_doubles)(h)))
+    network = ours(exported(model, folder))
+    for batch in (1, 3):
+        x = rng(batch).normal(size=(batch, 6, 3))
+        np.testing.assert_allclose(answers(network, [x])[0], model(x), rtol=1e-12, atol=1e-14)
+    compare_weights(model, network, folder / "model.h5", rtol=1e-15)
+
+
 @check
 def two_outputs_with_weights(folder: Path) -> None:
     x = keras.Input((6,), name="x")
@@ -384,6 +499,87 @@ def weights_go_back_to_keras(folder: Path) -> None:
     assert bundle.read_bytes() == before
 
 
+def back_to_keras(name: str, folder: Path, sequential: bool) -> None:
+    """DL4J trains; Keras takes what it learnt and goes on as DL4J does."""
+    model = classifier(optimizer=OPTIMIZERS[name](), loss="categorical_crossentropy")
+    if sequential:
+        model = keras.Sequential([keras.Input((6,)), *model.layers[1:]])
+        model.compile(OPTIMIZERS[name](), "categorical_crossentropy")
+    bundle = exported(model, folder, f"{name}.h5")
+    path = java("java.nio.file.Paths").get(str(bundle))
+    with java("io.kbridge.KBridge").load(path) as loaded:
+        network = loaded.toMultiLayerNetwork() if sequential else loaded.toComputationGraph()
+    data = batches(6)
+    for x, y in data[:3]:
+        fit(network, x, y)
+    java("io.kbridge.KBridge").updateBundle(path, network)
+    wanted = answers(network, [data[0][0]])[0]
+    for twin in (model, kbridge.import_model(bundle)):
+        kbridge.import_weights(twin, bundle)
+        assert int(twin.optimizer.iterations) == 3
+        np.testing.assert_allclose(twin(data[0][0]), wanted, rtol=1e-5, atol=1e-6)
+    for x, y in data[3:]:
+        model.train_on_batch(x, y)
+        fit(network, x, y)
+    compare_weights(model, network, bundle)
+
+
+@check
+def computation_graphs_go_back_to_keras(folder: Path) -> None:
+    for name in ("adam", "nesterov", "adagrad", "exponential"):
+        back_to_keras(name, folder, sequential=False)
+
+
+@check
+def multi_layer_networks_go_back_to_keras(folder: Path) -> None:
+    for name in ("adam", "nesterov", "adagrad", "exponential"):
+        back_to_keras(name, folder, sequential=True)
+
+
+@check
+def an_updater_of_another_kind_leaves_the_optimizer_as_it_was(folder: Path) -> None:
+    model = classifier(optimizer=keras.optimizers.Adam(0.05), loss="categorical_crossentropy")
+    for x, y in batches(2):
+        model.train_on_batch(x, y)
+    bundle = exported(model, folder)
+    network = ours(bundle)
+    file = java("java.io.File")(str(folder / "network.zip"))
+    serializer = java("org.deeplearning4j.util.ModelSerializer")
+    tune = java("org.deeplearning4j.nn.transferlearning.FineTuneConfiguration$Builder")()
+    tune.updater(java("org.nd4j.linalg.learning.config.Sgd")(0.1))
+    builder = java("org.deeplearning4j.nn.transferlearning.TransferLearning$GraphBuilder")(network)
+    other = builder.fineTuneConfiguration(tune.build()).build()
+    serializer.writeModel(network, file, False)
+    without = serializer.restoreComputationGraph(file, False)
+    path = java("java.nio.file.Paths").get(str(bundle))
+    state = [np.array(v) for v in model.optimizer.variables]
+    for one in (other, without):
+        if one is other:
+            fit(other, *batches(1)[0])
+        java("io.kbridge.KBridge").updateBundle(path, one)
+        twin = kbridge.import_model(bundle)
+        wanted = answers(one, [batches(1)[0][0]])[0]
+        np.testing.assert_allclose(twin(batches(1)[0][0]), wanted, rtol=1e-5, atol=1e-6)
+        for found, before in zip(twin.optimizer.variables, state, strict=True):
+            np.testing.assert_array_equal(found, before)
+
+
+@check
+def a_changed_learning_rate_goes_back(folder: Path) -> None:
+    model = classifier(optimizer=keras.optimizers.Adam(0.05), loss="categorical_crossentropy")
+    bundle = exported(model, folder)
+    network = ours(bundle)
+    network.setLearningRate(0.01)
+    fit(network, *batches(1)[0])
+    java("io.kbridge.KBridge").updateBundle(java("java.nio.file.Paths").get(str(bundle)), network)
+    kbridge.import_weights(model, bundle)
+    assert float(model.optimizer.learning_rate) == np.float32(0.01)
+    for x, y in batches(3):
+        model.train_on_batch(x, y)
+        fit(network, x, y)
+    compare_weights(model, network, bundle)
+
+
 @check
 def everything_in_the_way_is_listed(folder: Path) -> None:
     x = keras.Input((4, 6), name="x")
@@ -408,6 +604,12 @@ def what_cannot_be_trained_alike_is_refused(folder: Path) -> None:
         "global_clipnorm": {"optimizer": keras.optimizers.SGD(0.1, global_clipnorm=1.0)},
         "Lion": {"optimizer": keras.optimizers.Lion()},
         "RMSprop": {"optimizer": keras.optimizers.RMSprop()},
+        "Adamax": {"optimizer": keras.optimizers.Adamax()},
+        "grows where Keras's falls": {
+            "optimizer": keras.optimizers.SGD(
+                keras.optimizers.schedules.PolynomialDecay(0.1, 10, end_learning_rate=0.0)
+            )
+        },
         "label smoothing": {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)},
         "kl_divergence": {"loss": "kl_divergence"},
     }

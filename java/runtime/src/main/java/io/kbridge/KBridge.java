@@ -3,6 +3,8 @@ package io.kbridge;
 import io.kbridge.bundle.Bundle;
 import io.kbridge.bundle.BundleSaver;
 import io.kbridge.plan.NativeArrays;
+import io.kbridge.train.optimizer.Checkpoints;
+import io.kbridge.train.optimizer.Optimizer;
 import java.nio.file.Path;
 import java.util.Map;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -65,7 +67,9 @@ public final class KBridge {
   /**
    * Writes what a network has learnt into the bundle that it was made of, by {@link KBridgeModel#toComputationGraph()} or
    * {@link KBridgeModel#toMultiLayerNetwork()}. The file is the old one or the whole new one at any time. Golden samples go, since they tell what the
-   * weights of before gave; the optimizer's state stays as it was. In Python, {@code kbridge.import_weights(model, path)} takes it from there.
+   * weights of before gave. The optimizer gets the updater's state, the number of steps done, and the learning rate if it is a number; it stays as it
+   * was if the network has no updater's state (saved without it) or an updater of another kind. In Python,
+   * {@code kbridge.import_weights(model, path)} takes it from there.
    *
    * @param bundle the bundle
    * @param network a {@code ComputationGraph} or {@code MultiLayerNetwork} with the bundle's layers, trained, or saved and loaded since
@@ -74,7 +78,13 @@ public final class KBridge {
    */
   public static void updateBundle(Path bundle, Object network) {
     Bundle opened = Bundle.open(bundle, true);
-    Map<String, INDArray> weights = NetworkForms.find().weights(opened, network);
-    BundleSaver.of(opened).save(bundle, weights, null, Map.of(), Map.of(), Map.of());
+    NetworkForms forms = NetworkForms.find();
+    Map<String, INDArray> weights = forms.weights(opened, network);
+    Optimizer optimizer = forms.optimizer(opened, network, weights);
+    if (optimizer == null) {
+      BundleSaver.of(opened).save(bundle, weights, null, Map.of(), Map.of(), Map.of());
+    } else {
+      new Checkpoints(opened).save(bundle, weights, optimizer);
+    }
   }
 }

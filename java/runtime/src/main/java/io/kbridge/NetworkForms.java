@@ -1,6 +1,7 @@
 package io.kbridge;
 
 import io.kbridge.bundle.Bundle;
+import io.kbridge.train.optimizer.Optimizer;
 import java.util.Map;
 import java.util.ServiceLoader;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -38,6 +39,16 @@ public interface NetworkForms {
    * @return the weights that it has, by the bundle's names
    */
   Map<String, INDArray> weights(Bundle bundle, Object network);
+
+  /**
+   * Reads how far a network's training is.
+   *
+   * @param bundle the bundle that the network was made of
+   * @param network the network
+   * @param weights what {@link #weights} returned
+   * @return the bundle's optimizer with the state of the network's updater; null if there is none, or one of another kind
+   */
+  Optimizer optimizer(Bundle bundle, Object network, Map<String, INDArray> weights);
 
   /**
    * Returns what is on the class path.

@@ -10,16 +10,23 @@ import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.Deconvolution2D;
 import org.deeplearning4j.nn.conf.layers.DepthwiseConvolution2D;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
+import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.PoolingType;
 import org.deeplearning4j.nn.conf.layers.SeparableConvolution2D;
 import org.deeplearning4j.nn.conf.layers.Subsampling1DLayer;
 import org.deeplearning4j.nn.conf.layers.Subsampling3DLayer;
 import org.deeplearning4j.nn.conf.layers.SubsamplingLayer;
+import org.deeplearning4j.nn.conf.layers.Upsampling1D;
 import org.deeplearning4j.nn.conf.layers.Upsampling2D;
+import org.deeplearning4j.nn.conf.layers.Upsampling3D;
+import org.deeplearning4j.nn.conf.layers.ZeroPadding1DLayer;
+import org.deeplearning4j.nn.conf.layers.ZeroPadding3DLayer;
 import org.deeplearning4j.nn.conf.layers.ZeroPaddingLayer;
+import org.deeplearning4j.nn.conf.layers.convolutional.Cropping1D;
 import org.deeplearning4j.nn.conf.layers.convolutional.Cropping2D;
+import org.deeplearning4j.nn.conf.layers.convolutional.Cropping3D;
 
-/** Convolutions, poolings, padding and cropping of images with channels last. */
+/** Convolutions, poolings, padding and cropping. */
 final class ConvolutionLayers {
   private ConvolutionLayers() {}
 
@@ -43,18 +50,31 @@ final class ConvolutionLayers {
       layers.put("GlobalAveragePooling" + rank, layer -> globalPool(layer, PoolingType.AVG));
     }
     layers.put("ZeroPadding2D", layer -> layer.layer(
-        new ZeroPaddingLayer.Builder(edges(layer, "padding")).dataFormat(CNN2DFormat.NHWC).build()));
+        new ZeroPaddingLayer.Builder(edges(layer, "padding")).dataFormat(images(layer)).build()));
     layers.put("Cropping2D", layer -> layer.layer(
-        new Cropping2D.Builder(edges(layer, "cropping")).dataFormat(CNN2DFormat.NHWC).build()));
+        new Cropping2D.Builder(edges(layer, "cropping")).dataFormat(images(layer)).build()));
     layers.put("UpSampling2D", ConvolutionLayers::upsampling);
+    layers.put("ZeroPadding1D", layer -> layer.featuresFirst(new ZeroPadding1DLayer.Builder(layer.ints("padding")).build()));
+    layers.put("Cropping1D", layer -> layer.featuresFirst(new Cropping1D.Builder(layer.ints("cropping")).build()));
+    layers.put("UpSampling1D", layer -> layer.featuresFirst(new Upsampling1D.Builder(layer.config("size").asInt()).build()));
+    layers.put("ZeroPadding3D", layer -> volume(layer, new ZeroPadding3DLayer.Builder(edges(layer, "padding")).build()));
+    layers.put("Cropping3D", layer -> volume(layer, new Cropping3D.Builder(edges(layer, "cropping")).build()));
+    layers.put("UpSampling3D", layer -> volume(layer, new Upsampling3D.Builder().size(layer.ints("size")).dataFormat(volumes(layer)).build()));
   }
 
   private static int[] edges(LayerContext layer, String key) {
-    int[] edges = new int[4];
-    for (int i = 0; i < 4; i++) {
+    int[] edges = new int[2 * layer.config(key).size()];
+    for (int i = 0; i < edges.length; i++) {
       edges[i] = layer.config(key).get(i / 2).get(i % 2).asInt();
     }
     return edges;
+  }
+
+  private static void volume(LayerContext layer, Layer made) {
+    if (!layer.channelsFirst()) {
+      throw new Unsayable("DL4J has it for volumes with channels first only");
+    }
+    layer.layer(made);
   }
 
   /** The mode of padding. */
@@ -82,8 +102,12 @@ final class ConvolutionLayers {
     }
   }
 
-  private static long filters(LayerContext layer) {
-    return layer.out()[layer.out().length - 1];
+  private static CNN2DFormat images(LayerContext layer) {
+    return layer.channelsFirst() ? CNN2DFormat.NCHW : CNN2DFormat.NHWC;
+  }
+
+  private static Convolution3D.DataFormat volumes(LayerContext layer) {
+    return layer.channelsFirst() ? Convolution3D.DataFormat.NCDHW : Convolution3D.DataFormat.NDHWC;
   }
 
   private static void conv1d(LayerContext layer) {
@@ -91,35 +115,35 @@ final class ConvolutionLayers {
     layer.bind("W", "kernel", Layout.same());
     requireDense(layer);
     Convolution1DLayer.Builder builder = new Convolution1DLayer.Builder();
-    builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]).rnnDataFormat(RNNFormat.NWC);
+    builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]).rnnDataFormat(layer.channelsFirst() ? RNNFormat.NCW : RNNFormat.NWC);
     builder.dilation(layer.ints("dilation_rate")[0]).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 1, 0).activation(layer.activation()).build());
+    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 1, 0).activation(layer.activation()).build());
   }
 
   private static void conv2d(LayerContext layer) {
     layer.bind("W", "kernel", Layout.permuted(3, 2, 0, 1));
     ConvolutionLayer.Builder builder = new ConvolutionLayer.Builder(layer.ints("kernel_size"));
-    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC);
+    builder.stride(layer.ints("strides")).dataFormat(images(layer));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
   }
 
   private static void conv3d(LayerContext layer) {
     layer.bind("W", "kernel", Layout.permuted(4, 3, 0, 1, 2));
     requireDense(layer);
     Convolution3D.Builder builder = new Convolution3D.Builder(layer.ints("kernel_size"));
-    builder.stride(layer.ints("strides")).dataFormat(Convolution3D.DataFormat.NDHWC);
+    builder.stride(layer.ints("strides")).dataFormat(volumes(layer));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 4, 1, 0).activation(layer.activation()).build());
+    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 3, 4, 1, 0).activation(layer.activation()).build());
   }
 
   private static void depthwise(LayerContext layer) {
     layer.bind("W", "kernel", Layout.same());
     requireDense(layer);
     DepthwiseConvolution2D.Builder builder = new DepthwiseConvolution2D.Builder(layer.ints("kernel_size"));
-    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC).depthMultiplier(layer.config("depth_multiplier").asInt(1));
+    builder.stride(layer.ints("strides")).dataFormat(images(layer)).depthMultiplier(layer.config("depth_multiplier").asInt(1));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 0, 1, 2, 3).activation(layer.activation()).build());
+    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 0, 1, 2, 3).activation(layer.activation()).build());
   }
 
   private static void separable(LayerContext layer) {
@@ -127,10 +151,10 @@ final class ConvolutionLayers {
     layer.bind("pW", "pointwise_kernel", Layout.permuted(3, 2, 0, 1));
     layer.requireSame("depthwise_kernel", "pointwise_kernel");
     SeparableConvolution2D.Builder builder = new SeparableConvolution2D.Builder(layer.ints("kernel_size"));
-    builder.stride(layer.ints("strides")).dataFormat(CNN2DFormat.NHWC).depthMultiplier(layer.config("depth_multiplier").asInt(1));
+    builder.stride(layer.ints("strides")).dataFormat(images(layer)).depthMultiplier(layer.config("depth_multiplier").asInt(1));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
     layer.layer(
-        layer.convolution(builder, layer.channels(), filters(layer), "depthwise_kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+        layer.convolution(builder, layer.channels(), layer.filters(), "depthwise_kernel", 2, 3, 1, 0).activation(layer.activation()).build());
   }
 
   private static void transposed(LayerContext layer) {
@@ -142,15 +166,15 @@ final class ConvolutionLayers {
     }
     layer.bind("W", "kernel", Layout.permuted(3, 2, 0, 1));
     Deconvolution2D.Builder builder = new Deconvolution2D.Builder(kernel);
-    builder.stride(strides).dataFormat(CNN2DFormat.NHWC);
+    builder.stride(strides).dataFormat(images(layer));
     builder.dilation(layer.ints("dilation_rate")).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), filters(layer), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
+    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 3, 1, 0).activation(layer.activation()).build());
   }
 
   private static void maxPool1d(LayerContext layer) {
     int stride = layer.config().hasNonNull("strides") ? layer.ints("strides")[0] : layer.ints("pool_size")[0];
     Subsampling1DLayer.Builder builder = new Subsampling1DLayer.Builder(PoolingType.MAX, layer.ints("pool_size")[0], stride, 0);
-    builder.convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC);
+    builder.convolutionMode(mode(layer)).dataFormat(images(layer));
     layer.layer(builder.build());
   }
 
@@ -158,14 +182,14 @@ final class ConvolutionLayers {
     int[] strides = layer.config().hasNonNull("strides") ? layer.ints("strides") : layer.ints("pool_size");
     layer.layer(
         new SubsamplingLayer.Builder(type, layer.ints("pool_size"), strides, new int[2])
-            .convolutionMode(mode(layer)).dataFormat(CNN2DFormat.NHWC).avgPoolIncludePadInDivisor(false).build());
+            .convolutionMode(mode(layer)).dataFormat(images(layer)).avgPoolIncludePadInDivisor(false).build());
   }
 
   private static void pool3d(LayerContext layer, PoolingType type) {
     int[] strides = layer.config().hasNonNull("strides") ? layer.ints("strides") : layer.ints("pool_size");
     Subsampling3DLayer.Builder builder = new Subsampling3DLayer.Builder(type, layer.ints("pool_size"), strides, new int[3]);
     builder.convolutionMode(mode(layer));
-    layer.layer(builder.dataFormat(Convolution3D.DataFormat.NDHWC).build());
+    layer.layer(builder.dataFormat(volumes(layer)).build());
   }
 
   private static void globalPool(LayerContext layer, PoolingType type) {
@@ -174,7 +198,7 @@ final class ConvolutionLayers {
     }
     int[] axes = new int[layer.in(0).length - 2];
     for (int i = 0; i < axes.length; i++) {
-      axes[i] = i + 1;
+      axes[i] = i + (layer.channelsFirst() ? 2 : 1);
     }
     layer.layer(new GlobalPoolingLayer.Builder(type).poolingDimensions(axes).build());
   }
@@ -183,6 +207,6 @@ final class ConvolutionLayers {
     if (!layer.config("interpolation").asText("nearest").equals("nearest")) {
       throw new Unsayable("DL4J repeats pixels only");
     }
-    layer.layer(new Upsampling2D.Builder().size(layer.ints("size")).dataFormat(CNN2DFormat.NHWC).build());
+    layer.layer(new Upsampling2D.Builder().size(layer.ints("size")).dataFormat(images(layer)).build());
   }
 }

@@ -106,6 +106,9 @@ final class CoreLayers {
       layer.skip();
       return;
     }
+    if (layer.channelsFirst()) {
+      throw new Unsayable("it puts the channels last before it flattens, and DL4J has no layer for that");
+    }
     requireKnown(shape);
     if (shape.length == 4) {
       layer.preprocessor(new CnnToFeedForwardPreProcessor(shape[1], shape[2], shape[3], CNN2DFormat.NHWC));
@@ -139,9 +142,10 @@ final class CoreLayers {
 
   private static void batchNormalization(LayerContext layer) {
     int rank = layer.in(0).length;
-    int axis = layer.config("axis").asInt(-1);
-    if ((rank != 2 && rank != 4) || (axis != -1 && axis != rank - 1)) {
-      throw new Unsayable("DL4J normalises the features of samples, or the channels of images, last");
+    int given = layer.config("axis").asInt(-1);
+    int axis = given < 0 ? given + rank : given;
+    if ((rank != 2 || axis != 1) && (rank != 4 || axis != 1 && axis != 3)) {
+      throw new Unsayable("DL4J normalises the features of samples, or the channels of images");
     }
     boolean center = layer.config("center").asBoolean(true);
     boolean scale = layer.config("scale").asBoolean(true);
@@ -150,13 +154,13 @@ final class CoreLayers {
         || layer.config().hasNonNull("gamma_constraint") || layer.config().hasNonNull("beta_constraint"),
         "DL4J has no regularizers or constraints of scale and offset");
     BatchNormalization.Builder builder = new BatchNormalization.Builder();
-    long n = layer.channels();
+    long n = layer.in(0)[axis];
     builder.nIn(n).nOut(n);
     layer.batchNormTraining(builder);
     builder.eps(layer.config("epsilon").asDouble()).decay(layer.config("momentum").asDouble()).useLogStd(false);
     builder.lockGammaBeta(!center && !scale);
     if (rank == 4) {
-      builder.dataFormat(CNN2DFormat.NHWC);
+      builder.dataFormat(axis == 1 ? CNN2DFormat.NCHW : CNN2DFormat.NHWC);
     }
     layer.bind("mean", "moving_mean", Layout.same());
     layer.bind("var", "moving_variance", Layout.same());

@@ -21,6 +21,18 @@ final class KerasNode {
     this.inputs = List.copyOf(inputs);
   }
 
+  /** The layer that this one wraps, with the same inputs and output. */
+  KerasNode inner(JsonNode layer) {
+    JsonNode inside = layer.path("config");
+    return new KerasNode(name, path + "/" + inside.path("name").asText(), call, layer.path("class_name").asText(), inside, inputs);
+  }
+
+  /** The name of its dtype policy. */
+  String dtype() {
+    JsonNode dtype = config.path("dtype");
+    return dtype.isTextual() ? dtype.asText() : dtype.path("config").path("name").asText("float32");
+  }
+
   /** The name of the vertex: the layer's path, told from a model input of that name and from earlier calls. */
   String name() {
     return name;

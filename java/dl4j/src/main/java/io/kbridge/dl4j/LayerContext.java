@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.deeplearning4j.nn.api.layers.LayerConstraint;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
+import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.constraint.MaxNormConstraint;
 import org.deeplearning4j.nn.conf.constraint.MinMaxNormConstraint;
 import org.deeplearning4j.nn.conf.constraint.NonNegativeConstraint;
@@ -20,6 +21,9 @@ import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.misc.FrozenLayer;
+import org.deeplearning4j.nn.conf.preprocessor.ComposableInputPreProcessor;
+import org.deeplearning4j.nn.conf.preprocessor.FeedForwardToRnnPreProcessor;
+import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
 import org.nd4j.linalg.learning.config.NoOp;
@@ -67,9 +71,19 @@ final class LayerContext {
     return plan.shapeOf(node.name());
   }
 
-  /** The last size of the input. */
+  /** Whether channels, or the features of sequences, come right after the batch. */
+  boolean channelsFirst() {
+    return config("data_format").asText("channels_last").equals("channels_first");
+  }
+
+  /** The size of the output's channels. */
+  long filters() {
+    return out()[channelsFirst() ? 1 : out().length - 1];
+  }
+
+  /** The size of the input's channels. */
   long channels() {
-    long size = in(0)[in(0).length - 1];
+    long size = in(0)[channelsFirst() ? 1 : in(0).length - 1];
     if (size == ValueInfo.ANY) {
       throw new Unsayable("the number of its features is open");
     }
@@ -78,18 +92,14 @@ final class LayerContext {
 
   /** Checks what holds for every layer. */
   void check() {
-    String dtype = config("dtype").isTextual() ? config("dtype").asText() : config("dtype").path("config").path("name").asText("float32");
-    if (!dtype.equals("float32")) {
-      throw new Unsayable("it computes in " + dtype + ", and DL4J's network in float32");
+    if (!node.dtype().equals(plan.dtype())) {
+      throw new Unsayable("it computes in " + node.dtype() + ", and the network in " + plan.dtype());
     }
     if (config().hasNonNull("activity_regularizer")) {
       throw new Unsayable("DL4J has no activity regularizers");
     }
     if (config().hasNonNull("lora_rank") || config().hasNonNull("quantization_config")) {
       throw new Unsayable("DL4J has no low-rank or quantized form of it");
-    }
-    if (config("data_format").asText("channels_last").equals("channels_first")) {
-      throw new Unsayable("its data format is channels_first");
     }
     if (node.inputs().stream().anyMatch(input -> plan.shapeOf(input).length == 0) || out().length == 0) {
       throw new Unsayable("what it is given is not said by the layer before it");
@@ -107,8 +117,39 @@ final class LayerContext {
     return Losses.function(loss, activation, Losses.weight(plan.training(), output), out()[out().length - 1]);
   }
 
+  /** The layer inside of a wrapper, to be looked at. */
+  LayerContext inner(JsonNode layer) {
+    return new LayerContext(plan, node.inner(layer), output, readers);
+  }
+
+  /** Adds the layer inside of a wrapper in place of the wrapper. */
+  void becomes(LayerContext inner) {
+    inner.check();
+    Layers.of(inner.node.className()).build(inner);
+    inner.finish();
+    lossDone = true;
+  }
+
+  /** Adds a layer that reads sequences with their features first, between two that turn them. */
+  void featuresFirst(Layer layer) {
+    String turned = node.name() + "/features_first";
+    InputPreProcessor first =
+        new ComposableInputPreProcessor(new RnnToFeedForwardPreProcessor(RNNFormat.NWC), new FeedForwardToRnnPreProcessor(RNNFormat.NCW));
+    plan.add(node, new NetworkPlan.Vertex(turned, null, null, first, inputVertices()));
+    plan.add(node, new NetworkPlan.Vertex(node.name(), named(layer), null, null, List.of(turned)));
+    if (out().length == 3) {
+      InputPreProcessor last =
+          new ComposableInputPreProcessor(new RnnToFeedForwardPreProcessor(RNNFormat.NCW), new FeedForwardToRnnPreProcessor(RNNFormat.NWC));
+      plan.add(node, new NetworkPlan.Vertex(node.name() + "/features_last", null, null, last, List.of(node.name())));
+    }
+  }
+
   /** Adds a layer. */
   void layer(Layer layer) {
+    add(named(layer), null, null);
+  }
+
+  private Layer named(Layer layer) {
     Layer last = layer;
     if (hasWeights && !config("trainable").asBoolean(true)) {
       if (isHead()) {
@@ -118,7 +159,7 @@ final class LayerContext {
       last = new FrozenLayer(layer);
     }
     last.setLayerName(node.name());
-    add(last, null, null);
+    return last;
   }
 
   /** Adds a vertex that is no layer. */
@@ -141,9 +182,13 @@ final class LayerContext {
   }
 
   private void add(Layer layer, GraphVertex vertex, InputPreProcessor preprocessor) {
+    plan.add(node, new NetworkPlan.Vertex(node.name(), layer, vertex, preprocessor, inputVertices()));
+  }
+
+  private List<String> inputVertices() {
     List<String> inputs = new ArrayList<>();
     node.inputs().forEach(input -> inputs.add(plan.vertex(input)));
-    plan.add(node, new NetworkPlan.Vertex(node.name(), layer, vertex, preprocessor, inputs));
+    return inputs;
   }
 
   /** Adds what an output that is trained still lacks: a layer with its loss. */
@@ -176,10 +221,15 @@ final class LayerContext {
 
   /** Binds a parameter to a weight of the layer, or to 0 (1 for a scale) where Keras has none. */
   void bind(String parameter, String variable, Layout layout) {
+    bind(parameter, this, variable, layout);
+  }
+
+  /** The same for a weight of the layer that another context stands for. */
+  void bind(String parameter, LayerContext owner, String variable, Layout layout) {
     if (node.call() > 0) {
       throw new Unsayable("it is shared: DL4J has no layers that are called more than once");
     }
-    String name = plan.weightName(node.path(), variable);
+    String name = plan.weightName(owner.node.path(), variable);
     hasWeights = true;
     plan.bind(new Binding(node.name(), parameter, name, layout));
   }

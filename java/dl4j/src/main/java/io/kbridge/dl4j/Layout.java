@@ -1,7 +1,6 @@
 package io.kbridge.dl4j;
 
 import java.util.Arrays;
-import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
@@ -33,7 +32,7 @@ final class Layout {
 
   /** Puts a weight, or a slot of one, into a parameter. */
   void toDl4j(INDArray weight, INDArray parameter) {
-    INDArray from = weight.castTo(DataType.FLOAT).dup('c');
+    INDArray from = weight.castTo(parameter.dataType()).dup('c');
     if (axes != null) {
       from = from.permute(axes).dup('c');
     }

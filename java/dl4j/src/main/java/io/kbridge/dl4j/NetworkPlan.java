@@ -14,6 +14,7 @@ import java.util.Map;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
 import org.deeplearning4j.nn.conf.graph.GraphVertex;
 import org.deeplearning4j.nn.conf.layers.Layer;
+import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.learning.config.IUpdater;
 
 /** The network that a bundle becomes: vertices in order, and which parameter is which weight. */
@@ -27,6 +28,7 @@ final class NetworkPlan {
   private final Map<String, String> given = new HashMap<>();
   private final List<String> outputs = new ArrayList<>();
   private IUpdater updater;
+  private String dtype = "float32";
 
   /** One vertex. Of layer, vertex and preprocessor exactly one is there. Immutable. */
   static final class Vertex {
@@ -105,6 +107,12 @@ final class NetworkPlan {
         problems.add(topology.outputs().get(i), "an output", "it has no loss, and DL4J trains all outputs of a network or none");
       }
     }
+    if (!topology.nodes().isEmpty() && topology.nodes().stream().allMatch(node -> node.dtype().equals("float64"))) {
+      dtype = "float64";
+      if (training.compiled()) {
+        problems.add("the model", "float64", "only steps in float32 can be compared, and it is compiled: export it uncompiled for inference");
+      }
+    }
     for (KerasNode node : topology.nodes()) {
       shapes.put(node.name(), shape(node));
       translate(node, heads.getOrDefault(node.name(), -1), readers(topology, node));
@@ -176,6 +184,15 @@ final class NetworkPlan {
       }
     }
     return null;
+  }
+
+  /** The dtype policy of all its layers. */
+  String dtype() {
+    return dtype;
+  }
+
+  DataType dataType() {
+    return dtype.equals("float64") ? DataType.DOUBLE : DataType.FLOAT;
   }
 
   Training training() {

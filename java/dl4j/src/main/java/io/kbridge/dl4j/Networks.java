@@ -5,7 +5,7 @@ import io.kbridge.KBridgeException;
 import io.kbridge.KBridgeModel;
 import io.kbridge.NetworkForms;
 import io.kbridge.bundle.Bundle;
-import io.kbridge.graph.ModelGraph;
+import io.kbridge.train.optimizer.Optimizer;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,10 +21,10 @@ import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.recurrent.TimeDistributed;
+import org.deeplearning4j.nn.conf.preprocessor.ComposableInputPreProcessor;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
-import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.ops.transforms.Transforms;
 
@@ -44,7 +44,7 @@ public final class Networks implements NetworkForms {
     Parameters parameters = new Parameters(plan, Parameters.of(network));
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
-    prove(model, bundle, weights, plan, given -> List.of(network.output(false, inOrder(bundle.graph(), given))));
+    prove(model, bundle, weights, plan, given -> List.of(network.output(false, inOrder(plan, given))));
     proveStep(
         bundle,
         weights,
@@ -67,7 +67,7 @@ public final class Networks implements NetworkForms {
     Parameters parameters = new Parameters(plan, Parameters.of(network));
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
-    prove(model, bundle, weights, plan, given -> List.of(network.output(inOrder(bundle.graph(), given)[0], false)));
+    prove(model, bundle, weights, plan, given -> List.of(network.output(inOrder(plan, given)[0], false)));
     proveStep(
         bundle,
         weights,
@@ -96,13 +96,22 @@ public final class Networks implements NetworkForms {
         "Expected a ComputationGraph or a MultiLayerNetwork. Received: " + (network == null ? "null" : network.getClass().getName()) + ".");
   }
 
+  @Override
+  public Optimizer optimizer(Bundle bundle, Object network, Map<String, INDArray> weights) {
+    NetworkPlan plan = plan(bundle);
+    return network instanceof ComputationGraph
+        ? UpdaterState.optimizer(plan, (ComputationGraph) network, bundle, weights)
+        : UpdaterState.optimizer(plan, (MultiLayerNetwork) network, bundle, weights);
+  }
+
   private static NetworkPlan plan(Bundle bundle) {
     return NetworkPlan.of(bundle.graph(), bundle.training());
   }
 
   /** NB: copies, because DL4J's activation layers write to their input, and golden samples lie in memory that cannot be written to. */
-  private static INDArray[] inOrder(ModelGraph graph, Map<String, INDArray> given) {
-    return graph.inputs().stream().map(input -> given.get(input.value().name()).castTo(DataType.FLOAT).dup('c')).toArray(INDArray[]::new);
+  private static INDArray[] inOrder(NetworkPlan plan, Map<String, INDArray> given) {
+    return plan.graph().inputs().stream()
+        .map(input -> given.get(input.value().name()).castTo(plan.dataType()).dup('c')).toArray(INDArray[]::new);
   }
 
   /** Lets a network answer the golden samples before it is handed out. */
@@ -165,7 +174,7 @@ public final class Networks implements NetworkForms {
   private static NeuralNetConfiguration.Builder common(NetworkPlan plan) {
     WorkspaceMode mode = usesWorkspaces(plan) ? WorkspaceMode.ENABLED : WorkspaceMode.NONE;
     return new NeuralNetConfiguration.Builder()
-        .dataType(DataType.FLOAT).updater(plan.updater()).miniBatch(true).inferenceWorkspaceMode(mode).trainingWorkspaceMode(mode);
+        .dataType(plan.dataType()).updater(plan.updater()).miniBatch(true).inferenceWorkspaceMode(mode).trainingWorkspaceMode(mode);
   }
 
   private static ComputationGraphConfiguration configuration(NetworkPlan plan) {
@@ -200,7 +209,7 @@ public final class Networks implements NetworkForms {
       }
       last = vertex.name();
       if (vertex.preprocessor() != null) {
-        waiting = vertex.preprocessor();
+        waiting = waiting == null ? vertex.preprocessor() : new ComposableInputPreProcessor(waiting, vertex.preprocessor());
         continue;
       }
       index = add(builder, index, vertex.layer(), waiting);

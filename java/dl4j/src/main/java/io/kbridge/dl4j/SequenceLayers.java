@@ -1,13 +1,16 @@
 package io.kbridge.dl4j;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Map;
+import java.util.Set;
 import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.layers.BaseRecurrentLayer;
 import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.LSTM;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.misc.RepeatVector;
+import org.deeplearning4j.nn.conf.layers.recurrent.Bidirectional;
 import org.deeplearning4j.nn.conf.layers.recurrent.LastTimeStep;
 import org.deeplearning4j.nn.conf.layers.recurrent.SimpleRnn;
 
@@ -16,14 +19,22 @@ final class SequenceLayers {
   // Keras's gates are input, forget, cell, output; DL4J's cell, forget, output, input.
   private static final int[] GATES = {2, 1, 3, 0};
 
+  private static final Map<String, Bidirectional.Mode> MODES =
+      Map.of(
+          "concat", Bidirectional.Mode.CONCAT,
+          "sum", Bidirectional.Mode.ADD,
+          "mul", Bidirectional.Mode.MUL,
+          "ave", Bidirectional.Mode.AVERAGE);
+  // Layers that do to a sequence what they do to each of its steps.
+  private static final Set<String> STEPWISE = Set.of("Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Identity");
+
   private SequenceLayers() {}
 
   static void register(Map<String, LayerMapping> layers) {
     layers.put("LSTM", layer -> recurrent(layer, "LSTM"));
     layers.put("SimpleRNN", layer -> recurrent(layer, "SimpleRNN"));
-    layers.put("Bidirectional", layer -> {
-      throw new Unsayable("with features last, DL4J's bidirectional layer gives other numbers");
-    });
+    layers.put("Bidirectional", SequenceLayers::bidirectional);
+    layers.put("TimeDistributed", SequenceLayers::timeDistributed);
     layers.put("Embedding", SequenceLayers::embedding);
     layers.put("RepeatVector", layer -> layer.layer(
         new RepeatVector.Builder<>(layer.config("n").asInt()).dataFormat(RNNFormat.NWC).build()));
@@ -33,12 +44,44 @@ final class SequenceLayers {
   }
 
   private static void recurrent(LayerContext layer, String className) {
-    Layer made = cell(layer, className, layer.config());
-    bind(layer, className);
+    Layer made = cell(layer, className, RNNFormat.NWC);
+    bind(layer, layer, "", className);
     layer.layer(layer.config("return_sequences").asBoolean(false) ? made : new LastTimeStep(made));
   }
 
-  private static Layer cell(LayerContext layer, String className, JsonNode config) {
+  /** NB: with features last, DL4J's bidirectional layer gives other numbers, so its input and output are turned. */
+  private static void bidirectional(LayerContext layer) {
+    JsonNode wrapped = layer.config("layer");
+    String className = wrapped.path("class_name").asText();
+    Bidirectional.Mode mode = MODES.get(layer.config("merge_mode").asText());
+    if (!className.equals("LSTM") && !className.equals("SimpleRNN")) {
+      throw new Unsayable("DL4J has no " + className);
+    }
+    if (mode == null || layer.config().hasNonNull("backward_layer")) {
+      throw new Unsayable(mode == null ? "its output is two" : "its backward layer is one of its own");
+    }
+    LayerContext forward = layer.inner(wrapped);
+    ObjectNode other = wrapped.deepCopy();
+    ((ObjectNode) other.get("config")).put("name", other.path("config").path("name").asText().replaceFirst("^forward_", "backward_"));
+    forward.check();
+    Layer cell = cell(forward, className, RNNFormat.NCW);
+    bind(layer, forward, "f", className);
+    bind(layer, layer.inner(other), "b", className);
+    boolean sequences = forward.config("return_sequences").asBoolean(false);
+    layer.featuresFirst(new Bidirectional(mode, sequences ? cell : new LastTimeStep(cell)));
+  }
+
+  private static void timeDistributed(LayerContext layer) {
+    JsonNode wrapped = layer.config("layer");
+    String className = wrapped.path("class_name").asText();
+    if (!STEPWISE.contains(className)) {
+      throw new Unsayable("DL4J has no " + className + " for each step of a sequence");
+    }
+    layer.becomes(layer.inner(wrapped));
+  }
+
+  private static Layer cell(LayerContext layer, String className, RNNFormat format) {
+    JsonNode config = layer.config();
     for (String key : new String[] {"return_state", "go_backwards", "stateful"}) {
       if (config.path(key).asBoolean(false)) {
         throw new Unsayable("DL4J has no " + key);
@@ -50,26 +93,26 @@ final class SequenceLayers {
     if (className.equals("LSTM")) {
       LSTM.Builder builder = new LSTM.Builder();
       builder.gateActivationFunction(Activations.of(config.path("recurrent_activation"))).forgetGateBiasInit(0);
-      return cell(layer, builder, config);
+      return cell(layer, builder, format);
     }
-    return cell(layer, new SimpleRnn.Builder(), config);
+    return cell(layer, new SimpleRnn.Builder(), format);
   }
 
-  private static <T extends BaseRecurrentLayer.Builder<T>> Layer cell(LayerContext layer, T builder, JsonNode config) {
-    builder.dataFormat(RNNFormat.NWC);
-    layer.features(builder, layer.channels(), config.path("units").asLong(), "kernel", "bias", 0, 1);
+  private static <T extends BaseRecurrentLayer.Builder<T>> Layer cell(LayerContext layer, T builder, RNNFormat format) {
+    builder.dataFormat(format);
+    layer.features(builder, layer.channels(), layer.config("units").asLong(), "kernel", "bias", 0, 1);
     JsonNode recurrent = layer.weight("recurrent_kernel");
     builder.weightInitRecurrent(Initializers.of(recurrent.path("initializer"), LayerContext.sizes(recurrent)));
-    builder.activation(Activations.of(config.path("activation")));
+    builder.activation(Activations.of(layer.config("activation")));
     return builder.build();
   }
 
   /** NB: DL4J's cells have a bias always. */
-  private static void bind(LayerContext layer, String className) {
+  private static void bind(LayerContext layer, LayerContext owner, String prefix, String className) {
     Layout layout = className.equals("LSTM") ? Layout.gates(GATES) : Layout.same();
-    layer.bind("W", "kernel", layout);
-    layer.bind("RW", "recurrent_kernel", layout);
-    layer.bind("b", "bias", layout);
+    layer.bind(prefix + "W", owner, "kernel", layout);
+    layer.bind(prefix + "RW", owner, "recurrent_kernel", layout);
+    layer.bind(prefix + "b", owner, "bias", layout);
   }
 
   private static void embedding(LayerContext layer) {

@@ -96,7 +96,7 @@ final class Training {
         return new AdaGrad(rate.valueAt(0, 0), epsilon);
       case "RMSprop":
       case "Adamax":
-        throw new Unsayable("DL4J adds epsilon in another place");
+        throw new Unsayable("DL4J adds epsilon in another place, so that small gradients move a weight by another step");
       default:
         throw new Unsayable("DL4J has no updater that computes the same");
     }
@@ -140,6 +140,8 @@ final class Training {
           values.put(c.path("boundaries").get(i).intValue() + 1, c.path("values").get(i + 1).asDouble());
         }
         return new MapSchedule(ScheduleType.ITERATION, values);
+      case "PolynomialDecay":
+        throw new Unsayable("DL4J's polynomial schedule grows where Keras's falls");
       default:
     }
     throw new Unsayable("DL4J has no schedule like " + rate.path("class_name").asText());
