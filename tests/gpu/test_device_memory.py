@@ -169,7 +169,16 @@ def test_named_applications_on_the_gpu(card, name):
 @pytest.mark.gpu
 def test_predictions_beside_tensorflow_on_the_same_gpu(card):
     """Prints what docs/gpu.md records; the numbers have to agree, whatever the speed."""
-    command = [sys.executable, "-m", "benchmarks.devices", "--device", "gpu", "--batches", "1", "32"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.devices",
+        "--device",
+        "gpu",
+        "--batches",
+        "1",
+        "32",
+    ]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     print(done.stdout)
     assert done.stdout.count("| resnet50 ") == 2

@@ -2,13 +2,13 @@
 
 import json
 import re
-import threading
 
 import numpy as np
 import pytest
 
 import kbridge
 from kbridge.jvm import host
+from tests.together import errors_of_a_close, wrong_answers
 
 X = np.arange(70, dtype=np.float32).reshape(10, 7)
 ONE = [("x", (None, 7), "float32")]
@@ -192,43 +192,12 @@ def test_many_shapes(identity):
 
 
 def test_threads(identity):
-    model = identity(ONE)
-    wrong = []
-
-    def work(seed):
-        x = np.random.default_rng(seed).normal(size=(3 + seed, 7)).astype(np.float32)
-        wrong.extend(i for i in range(200) if not np.array_equal(model.predict(x, verbose=0), x))
-
-    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert wrong == []
+    assert wrong_answers(identity(ONE), 200) == []
 
 
 def test_closing_while_others_predict(identity):
-    model = identity(ONE)
-    seen = []
-    ready = threading.Barrier(3)
-
-    def work():
-        ready.wait()
-        try:
-            while True:
-                assert np.array_equal(model.predict_on_batch(X), X)
-        except kbridge.KBridgeError as e:
-            seen.append(type(e))
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    ready.wait()
-    model.predict(X)
-    model.close()
-    for worker in workers:
-        worker.join(60)
-    assert seen == [kbridge.JvmStateError] * 2
+    seen = errors_of_a_close(identity(ONE))
+    assert [type(error) for error in seen] == [kbridge.JvmStateError] * 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import kbridge
 from kbridge.jvm import arrays
 from tests.jvm.test_arrays import LAYOUTS, same_bits, sample
 from tests.process.conftest import children, gone
+from tests.together import errors_of_a_close, wrong_answers
 
 X = np.arange(70, dtype=np.float32).reshape(10, 7)
 ONE = [("x", (None, 7), "float32")]
@@ -85,19 +85,7 @@ def test_growing_batches(load):
 
 
 def test_threads(load):
-    model = load(ONE)
-    wrong = []
-
-    def work(seed):
-        x = np.random.default_rng(seed).normal(size=(3 + seed, 7)).astype(np.float32)
-        wrong.extend(i for i in range(100) if not np.array_equal(model.predict(x, verbose=0), x))
-
-    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert wrong == []
+    assert wrong_answers(load(ONE), 100) == []
 
 
 def test_errors_of_java_are_what_they_are(load):
@@ -149,28 +137,9 @@ def _own():
 
 
 def test_close_while_others_predict(identity_bundle):
-    model = kbridge.load(identity_bundle(ONE), host="process")
-    seen = []
-    ready = threading.Barrier(3)
-
-    def work():
-        ready.wait()
-        try:
-            while True:
-                assert np.array_equal(model.predict_on_batch(X), X)
-        except kbridge.KBridgeError as e:
-            seen.append(str(e))
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    ready.wait()
-    model.predict(X)
-    model.close()
-    for worker in workers:
-        worker.join(60)
+    seen = errors_of_a_close(kbridge.load(identity_bundle(ONE), host="process"))
     assert len(seen) == 2
-    assert all("after close" in text for text in seen)
+    assert all("after close" in str(error) for error in seen)
 
 
 def test_processes_side_by_side(identity_bundle, jvm):

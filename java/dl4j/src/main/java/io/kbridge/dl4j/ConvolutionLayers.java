@@ -110,14 +110,22 @@ final class ConvolutionLayers {
     return layer.channelsFirst() ? Convolution3D.DataFormat.NCDHW : Convolution3D.DataFormat.NDHWC;
   }
 
+  /** NB: with features last, DL4J's gradients of it fail, so that its input and output are turned where it is trained. */
   private static void conv1d(LayerContext layer) {
     // NB: DL4J sees the memory of this parameter as [time, in, out].
     layer.bind("W", "kernel", Layout.same());
     requireDense(layer);
+    boolean turned = layer.isTrained() && !layer.channelsFirst();
     Convolution1DLayer.Builder builder = new Convolution1DLayer.Builder();
-    builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]).rnnDataFormat(layer.channelsFirst() ? RNNFormat.NCW : RNNFormat.NWC);
+    builder.kernelSize(layer.ints("kernel_size")[0]).stride(layer.ints("strides")[0]);
+    builder.rnnDataFormat(turned || layer.channelsFirst() ? RNNFormat.NCW : RNNFormat.NWC);
     builder.dilation(layer.ints("dilation_rate")[0]).convolutionMode(mode(layer)).hasBias(bias(layer));
-    layer.layer(layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 1, 0).activation(layer.activation()).build());
+    Layer made = layer.convolution(builder, layer.channels(), layer.filters(), "kernel", 2, 1, 0).activation(layer.activation()).build();
+    if (turned) {
+      layer.featuresFirst(made);
+    } else {
+      layer.layer(made);
+    }
   }
 
   private static void conv2d(LayerContext layer) {

@@ -7,7 +7,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.deeplearning4j.nn.api.layers.LayerConstraint;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
-import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.constraint.MaxNormConstraint;
 import org.deeplearning4j.nn.conf.constraint.MinMaxNormConstraint;
 import org.deeplearning4j.nn.conf.constraint.NonNegativeConstraint;
@@ -21,9 +20,6 @@ import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.misc.FrozenLayer;
-import org.deeplearning4j.nn.conf.preprocessor.ComposableInputPreProcessor;
-import org.deeplearning4j.nn.conf.preprocessor.FeedForwardToRnnPreProcessor;
-import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
 import org.nd4j.linalg.learning.config.NoOp;
@@ -132,39 +128,71 @@ final class LayerContext {
 
   /** Adds a layer that reads sequences with their features first, between two that turn them. */
   void featuresFirst(Layer layer) {
-    String turned = node.name() + "/features_first";
-    InputPreProcessor first =
-        new ComposableInputPreProcessor(new RnnToFeedForwardPreProcessor(RNNFormat.NWC), new FeedForwardToRnnPreProcessor(RNNFormat.NCW));
-    plan.add(node, new NetworkPlan.Vertex(turned, null, null, first, inputVertices()));
-    plan.add(node, new NetworkPlan.Vertex(node.name(), named(layer), null, null, List.of(turned)));
+    String turned = turned();
+    plan.add(node, new NetworkPlan.Vertex(node.name(), named(layer, node.name()), null, null, List.of(turned)));
     if (out().length == 3) {
-      InputPreProcessor last =
-          new ComposableInputPreProcessor(new RnnToFeedForwardPreProcessor(RNNFormat.NCW), new FeedForwardToRnnPreProcessor(RNNFormat.NWC));
-      plan.add(node, new NetworkPlan.Vertex(node.name() + "/features_last", null, null, last, List.of(node.name())));
+      before("features_last", new TurnedSequences(), List.of(node.name()));
     }
+  }
+
+  /** Adds a vertex that gives the input with its features first; returns its name. */
+  String turned() {
+    return before("features_first", new TurnedSequences(), inputVertices());
+  }
+
+  /** The name of the vertex that the layer becomes, or of the last of several. */
+  String name() {
+    return node.name();
+  }
+
+  private String before(String name, InputPreProcessor preprocessor, List<String> inputs) {
+    plan.add(node, new NetworkPlan.Vertex(part(name), null, null, preprocessor, inputs));
+    return part(name);
+  }
+
+  /** Adds a layer of several that one layer becomes; returns its name. */
+  String before(String name, Layer layer, String input) {
+    plan.add(node, new NetworkPlan.Vertex(part(name), named(layer, part(name)), null, null, List.of(input)));
+    return part(name);
+  }
+
+  /** Adds a vertex of several that one layer becomes; returns its name. */
+  String before(String name, GraphVertex vertex, String input) {
+    plan.add(node, new NetworkPlan.Vertex(part(name), null, vertex, null, List.of(input)));
+    return part(name);
+  }
+
+  /** The name of one of several vertices that the layer becomes. */
+  String part(String name) {
+    return node.name() + "/" + name;
   }
 
   /** Adds a layer. */
   void layer(Layer layer) {
-    add(named(layer), null, null);
+    add(named(layer, node.name()), null, null);
   }
 
-  private Layer named(Layer layer) {
+  private Layer named(Layer layer, String name) {
     Layer last = layer;
     if (hasWeights && !config("trainable").asBoolean(true)) {
       if (isHead()) {
         throw new Unsayable("an output layer cannot be frozen in DL4J");
       }
-      layer.setLayerName(node.name());
+      layer.setLayerName(name);
       last = new FrozenLayer(layer);
     }
-    last.setLayerName(node.name());
+    last.setLayerName(name);
     return last;
   }
 
   /** Adds a vertex that is no layer. */
   void vertex(GraphVertex vertex) {
     add(null, vertex, null);
+  }
+
+  /** Adds a vertex that reads others that the layer becomes. */
+  void vertex(GraphVertex vertex, String... inputs) {
+    plan.add(node, new NetworkPlan.Vertex(node.name(), null, vertex, null, List.of(inputs)));
   }
 
   /** Adds what only sees its input in another shape. */
@@ -221,17 +249,17 @@ final class LayerContext {
 
   /** Binds a parameter to a weight of the layer, or to 0 (1 for a scale) where Keras has none. */
   void bind(String parameter, String variable, Layout layout) {
-    bind(parameter, this, variable, layout);
+    bind(node.name(), parameter, this, variable, layout);
   }
 
-  /** The same for a weight of the layer that another context stands for. */
-  void bind(String parameter, LayerContext owner, String variable, Layout layout) {
+  /** The same for a weight of the layer that another context stands for, in one of several vertices. */
+  void bind(String vertex, String parameter, LayerContext owner, String variable, Layout layout) {
     if (node.call() > 0) {
       throw new Unsayable("it is shared: DL4J has no layers that are called more than once");
     }
     String name = plan.weightName(owner.node.path(), variable);
     hasWeights = true;
-    plan.bind(new Binding(node.name(), parameter, name, layout));
+    plan.bind(new Binding(vertex, parameter, name, layout));
   }
 
   /** What the bundle says of a weight: initializer, regularizer, constraint, shape; missing if there is no such weight. */
@@ -365,6 +393,11 @@ final class LayerContext {
       default:
         throw new Unsayable("DL4J has no constraint '" + constraint.path("class_name").asText() + "'");
     }
+  }
+
+  /** Whether the model is compiled. */
+  boolean isTrained() {
+    return plan.training().compiled();
   }
 
   /** Throws if the layer is to be trained, and DL4J trains it differently. */

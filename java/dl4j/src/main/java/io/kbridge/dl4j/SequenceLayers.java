@@ -2,9 +2,13 @@ package io.kbridge.dl4j;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.deeplearning4j.nn.conf.RNNFormat;
+import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
+import org.deeplearning4j.nn.conf.graph.MergeVertex;
+import org.deeplearning4j.nn.conf.graph.rnn.ReverseTimeSeriesVertex;
 import org.deeplearning4j.nn.conf.layers.BaseRecurrentLayer;
 import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.LSTM;
@@ -25,6 +29,11 @@ final class SequenceLayers {
           "sum", Bidirectional.Mode.ADD,
           "mul", Bidirectional.Mode.MUL,
           "ave", Bidirectional.Mode.AVERAGE);
+  private static final Map<Bidirectional.Mode, ElementWiseVertex.Op> SUMS =
+      Map.of(
+          Bidirectional.Mode.ADD, ElementWiseVertex.Op.Add,
+          Bidirectional.Mode.MUL, ElementWiseVertex.Op.Product,
+          Bidirectional.Mode.AVERAGE, ElementWiseVertex.Op.Average);
   // Layers that do to a sequence what they do to each of its steps.
   private static final Set<String> STEPWISE = Set.of("Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Identity");
 
@@ -44,31 +53,66 @@ final class SequenceLayers {
   }
 
   private static void recurrent(LayerContext layer, String className) {
+    if (layer.config("go_backwards").asBoolean(false)) {
+      throw new Unsayable("DL4J has no go_backwards");
+    }
     Layer made = cell(layer, className, RNNFormat.NWC);
-    bind(layer, layer, "", className);
+    bind(layer, layer.name(), layer, "", className);
     layer.layer(layer.config("return_sequences").asBoolean(false) ? made : new LastTimeStep(made));
   }
 
   /** NB: with features last, DL4J's bidirectional layer gives other numbers, so its input and output are turned. */
   private static void bidirectional(LayerContext layer) {
     JsonNode wrapped = layer.config("layer");
+    JsonNode other = layer.config("backward_layer");
     String className = wrapped.path("class_name").asText();
     Bidirectional.Mode mode = MODES.get(layer.config("merge_mode").asText());
     if (!className.equals("LSTM") && !className.equals("SimpleRNN")) {
       throw new Unsayable("DL4J has no " + className);
     }
-    if (mode == null || layer.config().hasNonNull("backward_layer")) {
+    if (mode == null || !alike(wrapped, other) || wrapped.path("config").path("go_backwards").asBoolean(false)) {
       throw new Unsayable(mode == null ? "its output is two" : "its backward layer is one of its own");
     }
     LayerContext forward = layer.inner(wrapped);
-    ObjectNode other = wrapped.deepCopy();
-    ((ObjectNode) other.get("config")).put("name", other.path("config").path("name").asText().replaceFirst("^forward_", "backward_"));
     forward.check();
+    if (!forward.config("return_sequences").asBoolean(false)) {
+      lastSteps(layer, forward, layer.inner(other), className, mode);
+      return;
+    }
+    String vertex = layer.name();
     Layer cell = cell(forward, className, RNNFormat.NCW);
-    bind(layer, forward, "f", className);
-    bind(layer, layer.inner(other), "b", className);
-    boolean sequences = forward.config("return_sequences").asBoolean(false);
-    layer.featuresFirst(new Bidirectional(mode, sequences ? cell : new LastTimeStep(cell)));
+    bind(layer, vertex, forward, "f", className);
+    bind(layer, vertex, layer.inner(other), "b", className);
+    layer.featuresFirst(new Bidirectional(mode, cell));
+  }
+
+  /** NB: DL4J's bidirectional layer over last steps has no updater, so it is said in vertices. */
+  private static void lastSteps(
+      LayerContext layer, LayerContext forward, LayerContext backward, String className, Bidirectional.Mode mode) {
+    bind(layer, layer.part("forward"), forward, "", className);
+    bind(layer, layer.part("backward"), backward, "", className);
+    String turned = layer.turned();
+    String reversed = layer.before("reversed", new ReverseTimeSeriesVertex(), turned);
+    String first = layer.before("forward", new LastTimeStep(cell(forward, className, RNNFormat.NCW)), turned);
+    String second = layer.before("backward", new LastTimeStep(cell(backward, className, RNNFormat.NCW)), reversed);
+    MergeVertex both = new MergeVertex();
+    both.setMergeAxis(1);
+    layer.vertex(mode == Bidirectional.Mode.CONCAT ? both : new ElementWiseVertex(SUMS.get(mode)), first, second);
+  }
+
+  /** Whether two layers differ in their names and directions alone. */
+  private static boolean alike(JsonNode forward, JsonNode backward) {
+    return plain(forward).equals(plain(backward));
+  }
+
+  private static JsonNode plain(JsonNode json) {
+    if (json.isObject()) {
+      ObjectNode copy = json.deepCopy();
+      copy.remove(List.of("name", "go_backwards", "shared_object_id", "seed", "build_config"));
+      copy.fieldNames().forEachRemaining(key -> copy.replace(key, plain(copy.get(key))));
+      return copy;
+    }
+    return json;
   }
 
   private static void timeDistributed(LayerContext layer) {
@@ -82,7 +126,7 @@ final class SequenceLayers {
 
   private static Layer cell(LayerContext layer, String className, RNNFormat format) {
     JsonNode config = layer.config();
-    for (String key : new String[] {"return_state", "go_backwards", "stateful"}) {
+    for (String key : new String[] {"return_state", "stateful"}) {
       if (config.path(key).asBoolean(false)) {
         throw new Unsayable("DL4J has no " + key);
       }
@@ -108,11 +152,11 @@ final class SequenceLayers {
   }
 
   /** NB: DL4J's cells have a bias always. */
-  private static void bind(LayerContext layer, LayerContext owner, String prefix, String className) {
+  private static void bind(LayerContext layer, String vertex, LayerContext owner, String prefix, String className) {
     Layout layout = className.equals("LSTM") ? Layout.gates(GATES) : Layout.same();
-    layer.bind(prefix + "W", owner, "kernel", layout);
-    layer.bind(prefix + "RW", owner, "recurrent_kernel", layout);
-    layer.bind(prefix + "b", owner, "bias", layout);
+    layer.bind(vertex, prefix + "W", owner, "kernel", layout);
+    layer.bind(vertex, prefix + "RW", owner, "recurrent_kernel", layout);
+    layer.bind(vertex, prefix + "b", owner, "bias", layout);
   }
 
   private static void embedding(LayerContext layer) {

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import org.deeplearning4j.nn.conf.layers.DropoutLayer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -55,7 +56,22 @@ final class StepProof {
       Map<String, INDArray> gradients = trainer.gradients(samples, labels, Map.of());
       trainer.trainOnBatch(samples, labels, Map.of());
       INDArray[] inputs = samples.values().stream().map(x -> x.castTo(DataType.FLOAT).dup('c')).toArray(INDArray[]::new);
-      compare(step.apply(inputs, forNetwork.toArray(new INDArray[0])), trainer.weights(), gradients);
+      compare(trained(() -> step.apply(inputs, forNetwork.toArray(new INDArray[0]))), trainer.weights(), gradients);
+    }
+  }
+
+  private static Map<String, INDArray> trained(Supplier<Map<String, INDArray>> step) {
+    try {
+      return step.get();
+    } catch (KBridgeException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      // NB: DL4J has no class of its own for what fails inside.
+      throw new KBridgeException(
+          ErrorCode.SELF_TEST_FAILED,
+          "Expected a network that trains as Keras does. Received: DL4J fails in the first step (" + e
+              + "). Train this model with kbridge, and please report it.",
+          e);
     }
   }
 
