@@ -14,6 +14,7 @@ All of it is undone at the end of the block, whatever happens in it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -219,11 +220,18 @@ class _Patches:
 
 def _holders(prefixes: tuple[str, ...], name: str, value: Any) -> list[Any]:
     """Modules below `prefixes` whose global `name` is `value`."""
-    return [
-        module
-        for module_name, module in list(sys.modules.items())
-        if module_name.startswith(prefixes) and vars(module).get(name) is value
-    ]
+    below = _modules_below(prefixes, len(sys.modules))
+    return [module for module in below if vars(module).get(name) is value]
+
+
+@functools.lru_cache(maxsize=16)
+def _modules_below(prefixes: tuple[str, ...], loaded: int) -> list[Any]:
+    """The modules below `prefixes`, kept for as long as the number of loaded ones stays.
+
+    A process that has TensorFlow has thousands: to go through their names takes milliseconds.
+    """
+    modules = list(sys.modules.items())
+    return [module for module_name, module in modules if module_name.startswith(prefixes)]
 
 
 def _any_symbolic(original: Callable) -> Callable:
