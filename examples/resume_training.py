@@ -1,10 +1,14 @@
 """Keras trains, the JVM goes on, Keras goes on again: the same as Keras alone.
 
 Run it: python examples/resume_training.py
+or, with a Java program in the middle (needs a JDK): python examples/resume_training.py --java
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +16,10 @@ import keras
 import numpy as np
 
 import kbridge
+from kbridge.jvm import jars
+from kbridge.jvm.java import find_java
 
+PROGRAM = Path(__file__).parent / "java/src/main/java/example/ResumeTraining.java"
 STEPS = 50
 BATCH = 32
 
@@ -41,13 +48,38 @@ def build() -> keras.Model:
 def train(model: keras.Model | kbridge.JvmModel, x: np.ndarray, y: np.ndarray, first: int) -> None:
     """Does as many steps as one part has; Keras and the JVM have the same method for it."""
     for step in range(first, first + STEPS):
-        rows = np.arange(step * BATCH, (step + 1) * BATCH) % len(x)
+        rows = rows_of(step, x)
         loss, accuracy = model.train_on_batch(x[rows], y[rows])
     print(f"  after {first + STEPS} steps: loss {loss:.6f}, accuracy {accuracy:.4f}")
 
 
-def main() -> None:
+def rows_of(step: int, x: np.ndarray) -> np.ndarray:
+    """Says which samples a step is for."""
+    return np.arange(step * BATCH, (step + 1) * BATCH) % len(x)
+
+
+def train_in_python(bundle: Path, trained: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """Trains the middle part in the JVM, called from Python."""
+    with kbridge.load(bundle) as jvm_model:
+        train(jvm_model, x, y, STEPS)
+        jvm_model.save(trained)
+
+
+def train_in_java(bundle: Path, trained: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """Trains the middle part in a Java program, without Python."""
+    rows = np.concatenate([rows_of(step, x) for step in range(STEPS, 2 * STEPS)])
+    np.save(bundle.with_name("x.npy"), x[rows].astype("float32"))
+    np.save(bundle.with_name("y.npy"), y[rows].astype("int32"))
+    java = find_java().home / "bin" / "java"
+    classpath = os.pathsep.join(map(str, jars.resolve_classpath()))
+    data = [bundle.with_name("x.npy"), bundle.with_name("y.npy")]
+    command = [java, "-cp", classpath, PROGRAM, bundle, *data, BATCH, trained]
+    subprocess.run(list(map(str, command)), check=True)
+
+
+def main(arguments: list[str]) -> None:
     """Trains in both ways and compares."""
+    in_the_middle = train_in_java if "--java" in arguments else train_in_python
     rng = np.random.default_rng(0)
     y = rng.integers(0, 10, 1500)
     x = rng.random((10, 8, 8, 1))[y] + rng.normal(0, 0.4, (len(y), 8, 8, 1))
@@ -60,11 +92,10 @@ def main() -> None:
     model = build()
     train(model, x, y, 0)
     with tempfile.TemporaryDirectory() as folder:
-        kbridge.export(model, Path(folder) / "model.h5")
-        with kbridge.load(Path(folder) / "model.h5") as jvm_model:
-            train(jvm_model, x, y, STEPS)
-            jvm_model.save(Path(folder) / "trained.h5")
-        kbridge.import_weights(model, Path(folder) / "trained.h5")
+        bundle, trained = Path(folder) / "model.h5", Path(folder) / "trained.h5"
+        kbridge.export(model, bundle)
+        in_the_middle(bundle, trained, x, y)
+        kbridge.import_weights(model, trained)
     train(model, x, y, 2 * STEPS)
 
     worst = 0.0
@@ -76,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -251,13 +251,16 @@ def test_check_compares_training_steps(jvm: Any) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_example_trains_as_keras_alone(jvm: Any, monkeypatch: Any, capsys: Any) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--java"]], ids=["python", "java"])
+def test_the_example_trains_as_keras_alone(
+    jvm: Any, monkeypatch: Any, capsys: Any, arguments: list[str]
+) -> None:
     path = Path(__file__).resolve().parents[2] / "examples" / "resume_training.py"
     spec = importlib.util.spec_from_file_location("resume_training", path)
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     monkeypatch.setattr(example, "STEPS", 8)
-    example.main()
+    example.main(arguments)
     assert "largest relative difference of a weight" in capsys.readouterr().out
 
 
