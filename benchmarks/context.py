@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.harness import Timing
+from benchmarks.harness import EngineSpec, Timing
 from benchmarks.jvm import JavaLauncher
 
 
@@ -17,7 +17,7 @@ class Context:
         quick: A smoke test: one small model, short blocks.
         all: Everything, also what takes long.
         only: Names of the only workloads wanted; none: as the other two say.
-        engines: Parts of the titles of the only inference engines wanted; none: all.
+        engines: Parts of the titles of the only engines wanted; none: all.
         threads: CPU threads of each engine.
         timing: Blocks and rounds.
         java: Starts JVMs.
@@ -34,3 +34,7 @@ class Context:
     java: JavaLauncher
     tell: Callable[[str], None]
     advance: Callable[[], None]
+
+    def wanted(self, engines: Sequence[EngineSpec]) -> list[EngineSpec]:
+        """Returns those of a section's engines that are asked for."""
+        return [e for e in engines if not self.engines or any(t in e.title for t in self.engines)]

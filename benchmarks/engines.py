@@ -41,8 +41,12 @@ class Engine:
         """Sets the input of the calls that follow."""
         self.x = x
 
+    def labels(self, y: np.ndarray) -> None:
+        """Sets the labels of the training steps that follow."""
+        raise NotImplementedError
+
     def call(self) -> np.ndarray:
-        """Runs the model once: this is what is timed."""
+        """Runs the model once, or does a training step: this is what is timed."""
         raise NotImplementedError
 
     def version(self) -> str:
@@ -114,6 +118,29 @@ class TensorFlow(Engine):
 
     def version(self) -> str:
         return f"TensorFlow {self.tf.__version__}, Keras {self.keras.__version__}"
+
+
+class Training(Engine):
+    """Does training steps; what it answers is the loss."""
+
+    def labels(self, y: np.ndarray) -> None:
+        self.y = y
+
+    def call(self) -> np.ndarray:
+        return np.array([self.model.train_on_batch(self.x, self.y)], "float32")
+
+
+@engine("kbridge-training")
+class KBridgeTraining(Training, KBridge):
+    """kbridge's ``train_on_batch``."""
+
+
+@engine("keras-training")
+class KerasTraining(Training, TensorFlow):
+    """Keras's ``train_on_batch`` on TensorFlow."""
+
+    def load(self, path: str) -> None:
+        self.model = self.keras.models.load_model(path)
 
 
 @engine("onnxruntime")

@@ -257,6 +257,7 @@ def measure(
     timing: Timing,
     java: JavaLauncher,
     tell: Callable[[str], None] = lambda _: None,
+    labels: np.ndarray | None = None,
 ) -> None:
     """Times engines on one input, in turns; fills the cells in.
 
@@ -269,16 +270,22 @@ def measure(
         timing: Blocks and rounds.
         java: Starts JVMs.
         tell: Takes what is being done, for people.
+        labels: What engines that train are given beside the input.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         data = Path(folder, "input")
         np.ascontiguousarray(x, "float32").tofile(data)
+        if labels is not None:
+            np.ascontiguousarray(labels, "float32").tofile(Path(folder, "labels"))
         running: list[tuple[Cell, Worker]] = []
         for cell in cells:
             tell(f"loading {cell.engine.title}")
             try:
                 worker = _start(cell, models, threads, java, stack)
                 worker.ask("input", data, ",".join(map(str, x.shape)))
+                if labels is not None:
+                    shape = ",".join(map(str, labels.shape))
+                    worker.ask("labels", Path(folder, "labels"), shape)
                 _verify(cell, worker, Path(folder, "output"), expected)
                 worker.ask("block", timing.warm_s, timing.least_calls)
             except EngineFailedError as e:

@@ -11,7 +11,8 @@ from kbridge.jvm import cpu, jars
 from kbridge.jvm.java import find_java
 
 _SOURCES = Path(__file__).resolve().parent / "java" / "bench"
-_SETS = ("runtime", "logging", "stock", "ort")
+_SETS = ("runtime", "logging", "dl4j", "stock", "ort")
+_OTHERS = ("dl4j", "stock", "ort")
 
 
 class JavaLauncher:
@@ -25,13 +26,14 @@ class JavaLauncher:
     def __init__(self, folder: Path):
         self.java = find_java()
         own = Path(shutil.copy(jars.kbridge_jar(), folder / "kbridge-runtime.jar"))
+        networks = Path(shutil.copy(jars.dl4j_jar(), folder / "kbridge-dl4j.jar"))
         wanted = {*_SETS, f"native:{cpu.native_choice().classifier}"}
         found = [a for a in jars.artifacts() if a.set in wanted]
         paths = dict(zip(found, jars.resolve(found), strict=True))
-        ours = [p for a, p in paths.items() if a.set not in ("stock", "ort")]
+        ours = [p for a, p in paths.items() if a.set not in _OTHERS]
         self.kbridge_classpath = os.pathsep.join(map(str, [own, *ours]))
         self._classes = folder / "classes"
-        self._classpath = os.pathsep.join(map(str, [self._classes, own, *paths.values()]))
+        self._classpath = os.pathsep.join(map(str, [self._classes, own, networks, *paths.values()]))
         self._classes.mkdir(exist_ok=True)
         # NB: in a file, because ONNX Runtime 1.29 for Java crashes where the command line is long.
         self._arguments = folder / "arguments"

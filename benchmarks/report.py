@@ -10,6 +10,7 @@ from benchmarks.harness import ATOL_OF_LARGEST, RTOL, Cell, Timing
 
 _TITLES = {
     "inference": "Inference latency",
+    "training": "Training steps",
     "bridge": "Bridge overhead: a model that does nothing",
     "export": "Export time",
 }
@@ -18,6 +19,12 @@ _NOTES = {
         "One call from an array in to an array out. Python engines are called from Python, NumPy "
         "to NumPy; Java engines are called and timed inside Java, from native memory to native "
         "memory."
+    ),
+    "training": (
+        "One step on one batch: forward, backward, Adam, and the loss as a metric. All begin with "
+        "the same weights and have to give Keras's loss in the first step. Keras and kbridge in "
+        "Python by `train_on_batch`; in Java kbridge's `Trainer.trainOnBatch` and the `fit` of "
+        "Deeplearning4j's own `ComputationGraph` of the same model."
     ),
     "bridge": (
         "What goes in comes out. The first row is the JVM in Python's process (JPype), the second "

@@ -21,9 +21,14 @@ from benchmarks.harness import Cell, Timing
 from benchmarks.inference import section as inference_section
 from benchmarks.inference.workloads import WORKLOADS
 from benchmarks.jvm import JavaLauncher
+from benchmarks.training import section as training_section
+from benchmarks.training.workloads import WORKLOADS as TRAINING_WORKLOADS
 
 HERE = Path(__file__).resolve().parent
-SECTIONS = (inference_section, bridge_section, export_section)
+SECTIONS = (inference_section, training_section, bridge_section, export_section)
+# Those whose workloads can be asked for by name.
+_BY_NAME = (inference_section, training_section)
+_NAMES = [workload.name for workload in (*WORKLOADS, *TRAINING_WORKLOADS)]
 _QUICK = Timing(block_s=0.05, pause_s=0.02, rounds=1, warm_s=0.1)
 
 
@@ -48,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
             tell=lambda text: bars.update(task, description=text),
             advance=lambda: bars.advance(task),
         )
-        sections = [s for s in SECTIONS if not options.only or s is inference_section]
+        sections = _BY_NAME if options.only else SECTIONS
         bars.update(task, total=sum(section.steps(context) for section in sections))
         described = machine.describe(context.threads)
         cells = []
@@ -79,9 +84,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--only",
         nargs="+",
         default=[],
-        choices=[workload.name for workload in WORKLOADS],
+        choices=_NAMES,
         metavar="NAME",
-        help=f"only these models: {', '.join(workload.name for workload in WORKLOADS)}",
+        help=f"only these models: {', '.join(_NAMES)}",
     )
     parser.add_argument(
         "--engines",

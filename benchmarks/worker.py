@@ -40,9 +40,9 @@ def main() -> None:
 
 def _run(engine: Any, command: list[str]) -> dict[str, Any]:
     match command:
-        case ["input", path, shape]:
+        case ["input" | "labels" as what, path, shape]:
             data = np.fromfile(path, "float32")
-            engine.input(data.reshape([int(dim) for dim in shape.split(",")]))
+            getattr(engine, what)(data.reshape([int(dim) for dim in shape.split(",")]))
             return {}
         case ["output", path]:
             start = time.perf_counter()
@@ -52,7 +52,7 @@ def _run(engine: Any, command: list[str]) -> dict[str, Any]:
             return {"shape": list(output.shape), "first_s": seconds}
         case ["block", seconds, least]:
             return {"ns": _block(engine.call, float(seconds), int(least))}
-    raise ValueError(f"Expected input, output or block. Received: {command!r}.")
+    raise ValueError(f"Expected input, labels, output or block. Received: {command!r}.")
 
 
 def _block(call: Any, seconds: float, least: int) -> list[int]:

@@ -65,12 +65,7 @@ def run(context: Context) -> Iterator[Cell]:
 def _run(
     context: Context, workload: Workload, batch: int, folder: Path, models: dict[str, Path | str]
 ) -> Sequence[Cell]:
-    wanted = [
-        engine
-        for engine in ENGINES
-        if not context.engines or any(text in engine.title for text in context.engines)
-    ]
-    cells = [Cell(NAME, workload.title, batch, engine) for engine in wanted]
+    cells = [Cell(NAME, workload.title, batch, engine) for engine in context.wanted(ENGINES)]
     if isinstance(models["keras"], str):
         for cell in cells:
             cell.failure = models["keras"]

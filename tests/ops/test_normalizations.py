@@ -19,6 +19,20 @@ def batch_norm(name, shape, axis, *, offset=True, scale=True, **kw):
     return Case(f"batch norm {name}", function, (floats(*shape),))
 
 
+def trained_norm(name, shape, axis, *, offset=True, scale=True, **kw):
+    """Batch normalisation as it is trained: with statistics of what it normalises."""
+    axes = [i for i in range(len(shape)) if i != axis % len(shape)]
+    n = shape[axis]
+
+    def function(x, *parameters):
+        given = dict(zip(["offset"] * offset + ["scale"] * scale, parameters, strict=True))
+        mean, variance = ops.moments(x, axes=axes)
+        return ops.batch_normalization(x, mean, variance, axis, **given, **kw)
+
+    inputs = [floats(n, low=-3)] * offset + [floats(n, low=-1)] * scale
+    return Case(f"trained norm {name}", function, (floats(*shape), *inputs), dynamic=False)
+
+
 CASES = [
     batch_norm("2d", (4, 5), -1),
     batch_norm("3d", (4, 5, 3), -1),
@@ -36,6 +50,20 @@ CASES = [
         "batch norm constant 4d",
         lambda x: ops.batch_normalization(x, np.zeros(3, "float32"), np.zeros(3, "float32"), -1),
         (np.ones((2, 4, 4, 3), "float32"),),
+    ),
+    trained_norm("2d", (9, 5), -1),
+    trained_norm("4d", (3, 5, 6, 16), -1, epsilon=0.1),
+    trained_norm("odd channels", (3, 5, 6, 7), -1),
+    trained_norm("axis 1", (3, 4, 6, 5), 1),
+    trained_norm("axis 0", (4, 6, 5), 0),
+    trained_norm("no offset", (3, 5, 6, 3), -1, offset=False),
+    trained_norm("no scale", (3, 5, 6, 3), -1, scale=False),
+    trained_norm("one sample", (1, 5, 6, 3), -1),
+    Case(
+        "moments of x and norm of another",
+        lambda x, y: ops.batch_normalization(y, *ops.moments(x, axes=[0]), -1),
+        (floats(6, 5), floats(6, 5, low=-2)),
+        dynamic=False,
     ),
     Case("layer norm", lambda x: ops.layer_normalization(x, floats(3), floats(3, low=-1)), (X,)),
     Case("layer norm plain", ops.layer_normalization, (X,)),

@@ -251,7 +251,10 @@ def test_check_compares_training_steps(jvm: Any) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--java"]], ids=["python", "java"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param([], id="python"), pytest.param(["--java"], id="java", marks=pytest.mark.slow)],
+)
 def test_the_example_trains_as_keras_alone(
     jvm: Any, monkeypatch: Any, capsys: Any, arguments: list[str]
 ) -> None:

@@ -3,7 +3,7 @@ package bench;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 
-/** Something that runs a model of one float32 input and one float32 output. */
+/** Something that runs, or trains, a model of one float32 input and one float32 output. */
 interface Engine {
   /** Loads the model; {@code threads} is how many it may use. */
   void load(Path model, int threads) throws Exception;
@@ -11,7 +11,12 @@ interface Engine {
   /** Sets the input of the calls that follow. */
   void input(ByteBuffer data, long[] shape) throws Exception;
 
-  /** Runs the model once: this is what is timed. */
+  /** Sets the labels of the training steps that follow. */
+  default void labels(ByteBuffer data, long[] shape) throws Exception {
+    throw new UnsupportedOperationException("Expected an engine that trains. Received: labels for " + getClass());
+  }
+
+  /** Runs the model once, or does a training step: this is what is timed. */
   void call() throws Exception;
 
   /** Returns what the last call gave. */

@@ -59,8 +59,10 @@ public final class Worker {
   private static String run(Engine engine, String[] command) throws Exception {
     switch (command[0]) {
       case "input":
-        long[] shape = Arrays.stream(command[2].split(",")).mapToLong(Long::parseLong).toArray();
-        engine.input(read(Paths.get(command[1])), shape);
+        engine.input(read(Paths.get(command[1])), shape(command[2]));
+        return "{}";
+      case "labels":
+        engine.labels(read(Paths.get(command[1])), shape(command[2]));
         return "{}";
       case "output":
         long start = System.nanoTime();
@@ -73,8 +75,12 @@ public final class Worker {
       case "block":
         return "{\"ns\": " + block(engine, Double.parseDouble(command[1]), Integer.parseInt(command[2])) + "}";
       default:
-        throw new IllegalArgumentException("Expected input, output or block. Received: " + command[0] + ".");
+        throw new IllegalArgumentException("Expected input, labels, output or block. Received: " + command[0] + ".");
     }
+  }
+
+  private static long[] shape(String text) {
+    return Arrays.stream(text.split(",")).mapToLong(Long::parseLong).toArray();
   }
 
   private static String block(Engine engine, double seconds, int least) throws Exception {

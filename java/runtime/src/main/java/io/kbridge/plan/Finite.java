@@ -1,5 +1,6 @@
 package io.kbridge.plan;
 
+import java.util.stream.LongStream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -8,6 +9,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 /** Looks for NaN and infinity, a word of memory at a time. */
 public final class Finite {
   private static final int BLOCK = 1024;
+  /** How many words one thread looks at, at least. */
+  private static final long PART = 1L << 17;
 
   private Finite() {}
 
@@ -30,18 +33,20 @@ public final class Finite {
   }
 
   private static boolean scan(INDArray array, long words, long exponents, long ones) {
-    if (words == 0) {
-      return true;
-    }
+    long parts = (words + PART - 1) / PART;
+    return LongStream.range(0, parts).parallel().allMatch(part -> scan(array, part * PART, Math.min(words, (part + 1) * PART), exponents, ones));
+  }
+
+  private static boolean scan(INDArray array, long from, long to, long exponents, long ones) {
     // NB: an exponent of ones only, and no other, overflows into the sign when one is added to it. In blocks, and with a sum for each place in a
     // block, because the compiler makes vector instructions of such loops and of no others.
-    int size = (int) Math.min(BLOCK, words);
+    int size = (int) Math.min(BLOCK, to - from);
     long[] block = new long[size];
     long[] overflows = new long[size];
     try (Pointer start = NativeArrays.borrowed(array);
         LongPointer numbers = new LongPointer(start)) {
-      for (long at = 0; at < words; at += size) {
-        int count = (int) Math.min(size, words - at);
+      for (long at = from; at < to; at += size) {
+        int count = (int) Math.min(size, to - at);
         numbers.position(at).get(block, 0, count);
         collect(block, count, exponents, ones, overflows);
       }

@@ -39,6 +39,10 @@ final class StepPlan implements AutoCloseable {
   private final Map<String, String[]> rows = new LinkedHashMap<>();
   // NB: an input beside those of the step, for training only.
   private final Map<String, INDArray> scale = new LinkedHashMap<>();
+  private final List<StepGraph.Update> assigned = new ArrayList<>();
+  private final Map<String, INDArray> variables;
+  // NB: bound in the first run; values lie where they lay then.
+  private Updates updates;
 
   /** What all steps of a trainer are compiled from. */
   static final class Parts {
@@ -74,6 +78,9 @@ final class StepPlan implements AutoCloseable {
   StepPlan(
       Parts parts, StepGraph step, Map<String, INDArray> constants, Collection<String> trained, Map<String, INDArray> inputs, Engine engine) {
     ModelGraph graph = step.graph();
+    variables = parts.variables;
+    assigned.addAll(step.metricUpdates());
+    assigned.addAll(step.updates());
     List<Sym> fed = new ArrayList<>();
     inputs.forEach((name, array) -> fed.add(sym(name, array)));
     Map<String, Sym> given = new LinkedHashMap<>();
@@ -122,14 +129,14 @@ final class StepPlan implements AutoCloseable {
       Backward backward, Emitter emitter, StepGraph step, Map<String, Sym> made, Sym seed, Collection<String> trained) {
     Set<Sym> targets = new LinkedHashSet<>();
     trained.forEach(name -> targets.add(made.get(name)));
-    List<StepGraph.Update> assigned = step.updates().stream().filter(update -> trained.contains(update.variable())).collect(Collectors.toList());
-    assigned.forEach(update -> targets.add(made.get(update.value())));
+    List<StepGraph.Update> ofTrained = step.updates().stream().filter(update -> trained.contains(update.variable())).collect(Collectors.toList());
+    ofTrained.forEach(update -> targets.add(made.get(update.value())));
     Map<String, Sym> found = backward.gradients(Map.of(step.loss(), seed), targets);
     backward.rows().forEach((name, parts) -> rows.put(name, new String[] {parts[0].name(), parts[1].name()}));
-    assigned.forEach(update -> rows.remove(update.variable()));
+    ofTrained.forEach(update -> rows.remove(update.variable()));
     for (String name : trained) {
       Sym sum = found.get(name);
-      for (StepGraph.Update update : assigned) {
+      for (StepGraph.Update update : ofTrained) {
         sum = update.variable().equals(name) ? emitter.add(sum, found.get(update.value())) : sum;
       }
       gradients.put(name, sum.name());
@@ -156,6 +163,14 @@ final class StepPlan implements AutoCloseable {
     Map<String, INDArray> all = new LinkedHashMap<>(inputs);
     scale.forEach((name, number) -> all.put(name, number.assign(lossScale)));
     return all;
+  }
+
+  /** Gives variables what the step has computed for them. */
+  void update(Map<String, INDArray> values) {
+    if (updates == null) {
+      updates = new Updates(assigned, values, variables);
+    }
+    updates.run();
   }
 
   /** Finds the gradients among the step's values. */

@@ -129,8 +129,7 @@ public final class Trainer implements AutoCloseable {
         values -> {
           requireNumber(values.get(training.step().loss()), inputs);
           requireNumbers(plan.gradients(values));
-          Updates.write(training.step().metricUpdates(), values, variables);
-          Updates.write(training.step().updates(), values, variables);
+          plan.update(values);
           optimizer.apply(plan.gradients(values), plan.rows(values), this::constrain);
           return null;
         });
@@ -148,12 +147,12 @@ public final class Trainer implements AutoCloseable {
   public synchronized void testOnBatch(Map<String, INDArray> x, Map<String, INDArray> y, Map<String, INDArray> sampleWeight) {
     checkOpen();
     Map<String, INDArray> inputs = inputs(evaluation, x, y, sampleWeight);
-    evaluation.of(inputs).run(
+    StepPlan plan = evaluation.of(inputs);
+    plan.run(
         inputs,
         1,
         values -> {
-          Updates.write(evaluation.step().metricUpdates(), values, variables);
-          Updates.write(evaluation.step().updates(), values, variables);
+          plan.update(values);
           return null;
         });
   }
@@ -225,7 +224,7 @@ public final class Trainer implements AutoCloseable {
   /** Sets all metrics back, as Keras does at the beginning of each epoch. */
   public synchronized void resetMetrics() {
     checkOpen();
-    initialMetrics.forEach((name, array) -> Updates.copy(array, variables.get(name)));
+    initialMetrics.forEach((name, array) -> NativeArrays.copy(array, variables.get(name)));
   }
 
   /**
@@ -299,7 +298,7 @@ public final class Trainer implements AutoCloseable {
           "Expected content of type and shape of variable '" + name + "', " + (variable == null ? "one of " + variables.keySet() : StepPlan.sym(name, variable))
               + ". Received: " + StepPlan.sym(name, content) + ".");
     }
-    Updates.copy(NativeArrays.isDense(content) ? content : content.dup('c'), variable);
+    NativeArrays.copy(NativeArrays.isDense(content) ? content : content.dup('c'), variable);
   }
 
   /**
@@ -405,7 +404,7 @@ public final class Trainer implements AutoCloseable {
           if (updated.contains(constraint.weight())) {
             graph.run(
                 values -> {
-                  Updates.copy(values.get(constraint.value()), weights.get(constraint.weight()));
+                  NativeArrays.copy(values.get(constraint.value()), weights.get(constraint.weight()));
                   return null;
                 });
           }

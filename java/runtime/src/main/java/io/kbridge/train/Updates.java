@@ -5,46 +5,41 @@ import io.kbridge.plan.NativeArrays;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Gives variables what a step has computed for them. */
+/** Gives variables what a step has computed for them. Bound once: a plan's values and the variables keep their places from run to run. */
 final class Updates {
-  private Updates() {}
+  private final List<INDArray[]> copies = new ArrayList<>();
 
   /**
-   * Copies new values into variables; the last one of a variable stays.
+   * Works out the copies; of several new values of a variable the last one stays.
    *
    * @param updates what is given to which variable
    * @param values the step's values
    * @param variables the variables
    */
-  static void write(List<StepGraph.Update> updates, Map<String, INDArray> values, Map<String, INDArray> variables) {
-    List<INDArray> sources = new ArrayList<>();
+  Updates(List<StepGraph.Update> updates, Map<String, INDArray> values, Map<String, INDArray> variables) {
+    List<INDArray[]> last = new ArrayList<>();
     for (StepGraph.Update update : updates) {
       INDArray value = values.get(update.value());
+      INDArray target = variables.get(update.variable());
+      if (target.isEmpty()) {
+        continue;
+      }
       // NB: a value may be a variable itself, or a view of one, and that may be written before it is read here.
-      boolean borrowed = variables.values().stream().anyMatch(variable -> overlap(variable, value));
-      sources.add(borrowed ? value.dup('c') : value);
+      if (variables.values().stream().anyMatch(variable -> NativeArrays.overlap(variable, value))) {
+        INDArray between = NativeArrays.copy(value);
+        copies.add(new INDArray[] {value, between});
+        last.add(new INDArray[] {between, target});
+      } else {
+        last.add(new INDArray[] {value, target});
+      }
     }
-    for (int i = 0; i < sources.size(); i++) {
-      copy(sources.get(i), variables.get(updates.get(i).variable()));
-    }
+    copies.addAll(last);
   }
 
-  /** Copies one dense array into another of the same type and shape. */
-  static void copy(INDArray from, INDArray to) {
-    if (!to.isEmpty()) {
-      Pointer.memcpy(NativeArrays.pointer(to), NativeArrays.pointer(from), to.length() * to.dataType().width());
-    }
-  }
-
-  private static boolean overlap(INDArray a, INDArray b) {
-    if (a.isEmpty() || b.isEmpty()) {
-      return false;
-    }
-    long startA = NativeArrays.address(a);
-    long startB = NativeArrays.address(b);
-    return startA < startB + b.length() * b.dataType().width() && startB < startA + a.length() * a.dataType().width();
+  /** Copies the values as they are now. */
+  void run() {
+    copies.forEach(pair -> NativeArrays.copy(pair[0], pair[1]));
   }
 }

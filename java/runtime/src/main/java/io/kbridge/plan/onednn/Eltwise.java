@@ -72,6 +72,11 @@ final class Eltwise {
     return of(algorithm.eltwise_tanh, 0, 0);
   }
 
+  /** Makes squares. */
+  static Eltwise square() {
+    return of(algorithm.eltwise_square, 0, 0);
+  }
+
   /** Returns oneDNN's function. */
   algorithm function() {
     return function;

@@ -162,31 +162,17 @@ final class Gradients {
     }
     long columns = NativeArrays.length(Arrays.copyOfRange(x.shape(), n, x.rank()));
     long rows = x.length() / columns;
-    memory.desc left = site.session().own(OneDnn.plain(1, rows));
-    memory.desc right = site.session().own(OneDnn.plain(rows, columns));
-    memory.desc result = site.session().own(OneDnn.plain(1, columns));
-    primitive_attr attr = PostOps.none(site).attr();
-    matmul.primitive_desc found =
-        OneDnn.ask(() -> new matmul.primitive_desc(new matmul.desc(left, right, result), attr, OneDnn.cpu()));
-    if (found == null) {
+    ColumnSums sums = ColumnSums.of(site, rows, columns);
+    if (sums == null) {
       return null;
     }
-    site.session().own(found);
     long[] shape = Arrays.copyOfRange(x.shape(), n, x.rank());
     if (site.head().attrs().getBoolean("keepdims", false)) {
       shape = x.shape().clone();
       Arrays.fill(shape, 0, n, 1);
     }
     long[] size = shape;
-    float[] ones = new float[Math.toIntExact(rows)];
-    Arrays.fill(ones, 1);
-    return context -> {
-      INDArray z = context.allocate(0, size);
-      Call call = new Call(site.session(), found, new matmul(found));
-      call.arg(DNNL_ARG_SRC, site.weights().numbers("ones " + rows, left, () -> ones));
-      call.arg(DNNL_ARG_WEIGHTS, right, x).arg(DNNL_ARG_DST, result, z);
-      return call.scratch(context, found).step();
-    };
+    return context -> sums.step(context, x, context.allocate(0, size), 1);
   }
 
   private static memory.desc operand(INDArray x, boolean exchanged) {

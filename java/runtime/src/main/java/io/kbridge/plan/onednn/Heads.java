@@ -22,6 +22,7 @@ final class Heads {
     Movement.register();
     Gradients.register();
     ConvolutionGradient.register();
+    BatchNormalization.register();
     alone("Scan", site -> Recurrence.lower(site.context(), List.of(site.head()), site.session()));
   }
 

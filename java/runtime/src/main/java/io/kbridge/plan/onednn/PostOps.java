@@ -63,6 +63,13 @@ final class PostOps {
     return new PostOps(site, null, false);
   }
 
+  /** Applies one function to the result. */
+  static PostOps of(Site site, Eltwise function) {
+    PostOps post = none(site);
+    post.append(function);
+    return post;
+  }
+
   /** Makes the attributes of a primitive that uses these operations and scratch memory from the plan. */
   primitive_attr attr() {
     primitive_attr attr = site.session().own(new primitive_attr());

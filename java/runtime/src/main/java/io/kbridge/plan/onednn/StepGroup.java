@@ -4,7 +4,7 @@ import io.kbridge.plan.Step;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A step with copies into other layouts before and after it. */
+/** Several steps as one, such as one with copies into other layouts before and after it. */
 final class StepGroup implements Step {
   private final Step[] steps;
   private final String implementation;
@@ -15,6 +15,12 @@ final class StepGroup implements Step {
     all.addAll(after);
     steps = all.toArray(new Step[0]);
     implementation = main.implementation() + ", with " + (all.size() - 1) + " reorder";
+  }
+
+  /** Steps that belong together. */
+  StepGroup(List<Step> all, String implementation) {
+    steps = all.toArray(new Step[0]);
+    this.implementation = implementation;
   }
 
   @Override

@@ -77,6 +77,20 @@ public final class GradientContext {
   }
 
   /**
+   * Finds what gives an input.
+   *
+   * @param i the input
+   * @return the node, or null if the graph is given the value
+   */
+  public GraphNode maker(int i) {
+    String name = node.inputs().get(i);
+    return e().nodes().stream()
+        .filter(other -> other.outputs().stream().anyMatch(output -> output.name().equals(name)))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /**
    * Returns an input as the op computes with it.
    *
    * @param i the input

@@ -1,10 +1,15 @@
 package io.kbridge.train.gradient;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kbridge.graph.ElementType;
+import io.kbridge.graph.GraphNode;
+import io.kbridge.graph.ValueInfo;
 import io.kbridge.train.Emitter;
 import io.kbridge.train.Sym;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Rules of normalisations and the statistics they use: through Keras's formulas for them. */
@@ -16,7 +21,7 @@ public final class NormalizationRules implements GradientRules {
 
   @Override
   public void register(RuleRegistry registry) {
-    registry.composed("BatchNorm", NormalizationRules::batchNorm);
+    registry.rule("BatchNorm", NormalizationRules::batchNorm);
     registry.composed("LayerNorm", NormalizationRules::layerNorm);
     registry.composed("RMSNorm", NormalizationRules::rmsNorm);
     registry.composed("Normalize", NormalizationRules::normalize);
@@ -33,7 +38,50 @@ public final class NormalizationRules implements GradientRules {
   }
 
   /** Inputs are x, mean, variance, offset, scale; the last four along one axis. */
-  private static List<Sym> batchNorm(GradientContext c) {
+  private static void batchNorm(GradientContext c) {
+    if (!normalizesByItself(c)) {
+      c.through(NormalizationRules::batchNormFormula);
+      return;
+    }
+    // NB: the whole of it in one operation, by way of mean and variance too, which therefore get no gradients of their own.
+    Emitter e = c.e();
+    Sym x = c.input(0);
+    int axis = c.attrs().getInt("axis");
+    long channels = x.size(axis);
+    Sym scale = c.hasInput(4) ? c.input(4) : e.full(x.type(), 1, channels);
+    List<Sym> found = new ArrayList<>();
+    found.add(new Sym(e.fresh("BatchNormGrad"), x.type(), x.shape()));
+    found.add(new Sym(e.fresh("scale"), x.type(), new long[] {channels}));
+    found.add(new Sym(e.fresh("offset"), x.type(), new long[] {channels}));
+    ObjectNode attrs = Emitter.attrs().put("axis", axis).put("epsilon", c.attrs().getDouble("epsilon", 1e-3));
+    e.add("BatchNormGrad", List.of(x, c.input(1), c.input(2), scale, c.gradient(0)), attrs, found, List.of());
+    c.give(0, found.get(0));
+    if (c.hasInput(4)) {
+      c.give(4, e.reshape(found.get(1), c.input(4).shape()));
+    }
+    if (c.hasInput(3)) {
+      c.give(3, e.reshape(found.get(2), c.input(3).shape()));
+    }
+  }
+
+  /** Tells whether mean and variance are those of x itself, over all axes but the one of its channels: training. */
+  private static boolean normalizesByItself(GradientContext c) {
+    GraphNode moments = c.maker(1);
+    if (moments == null || !moments.op().equals("Moments") || !moments.inputs().get(0).equals(c.node().inputs().get(0))) {
+      return false;
+    }
+    List<String> statistics = moments.outputs().stream().map(ValueInfo::name).collect(Collectors.toList());
+    ElementType type = c.input(0).type();
+    boolean full = type == ElementType.FLOAT32 || type == ElementType.FLOAT64;
+    int axis = c.attrs().getInt("axis");
+    int[] others = IntStream.range(0, c.input(0).rank()).filter(i -> i != axis).toArray();
+    return full
+        && statistics.equals(c.node().inputs().subList(1, 3))
+        && Arrays.equals(others, ReductionRules.axes(moments.attrs(), "axes"))
+        && IntStream.range(1, 5).allMatch(i -> !c.hasInput(i) || c.input(i).type() == type);
+  }
+
+  private static List<Sym> batchNormFormula(GradientContext c) {
     Emitter e = c.e();
     Sym x = c.input(0);
     long[] along = new long[x.rank()];

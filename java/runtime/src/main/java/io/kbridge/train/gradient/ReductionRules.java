@@ -1,5 +1,6 @@
 package io.kbridge.train.gradient;
 
+import io.kbridge.graph.Attributes;
 import io.kbridge.train.Emitter;
 import io.kbridge.train.Sym;
 import java.util.Arrays;
@@ -29,9 +30,14 @@ public final class ReductionRules implements GradientRules {
   }
 
   static int[] axes(GradientContext c, String name) {
-    return c.attrs().json(name).isArray()
-        ? LongStream.of(c.attrs().getLongs(name)).sorted().mapToInt(axis -> (int) axis).toArray()
-        : new int[] {c.attrs().getInt(name)};
+    return axes(c.attrs(), name);
+  }
+
+  /** Reads axes that are one integer or a list, in ascending order. */
+  static int[] axes(Attributes attrs, String name) {
+    return attrs.json(name).isArray()
+        ? LongStream.of(attrs.getLongs(name)).sorted().mapToInt(axis -> (int) axis).toArray()
+        : new int[] {attrs.getInt(name)};
   }
 
   /** Puts the reduced axes back, with size 1. */

@@ -1,0 +1,1 @@
+"""Times training steps."""
