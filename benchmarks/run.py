@@ -71,7 +71,8 @@ def _write(folder: Path, described: dict[str, str], cells: list[Cell], timing: T
     results: dict[str, Any] = {"machine": described, "cells": [cell.as_dict() for cell in cells]}
     text = json.dumps(results, indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-    chart.draw(cells, folder / "latency.svg")
+    if any(cell.section == inference_section.NAME for cell in cells):
+        chart.draw(cells, folder / "latency.svg")
     text = report.write(described, cells, timing)
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
 

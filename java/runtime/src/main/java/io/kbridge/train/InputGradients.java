@@ -55,8 +55,7 @@ public final class InputGradients implements AutoCloseable {
     Map<String, Sym> made = new LinkedHashMap<>();
     given.forEach(sym -> made.put(sym.name(), sym));
     for (GraphNode node : ConcreteGraph.nodes(graph.nodes(), infos, wanted, registry)) {
-      emitter.add(node);
-      node.outputs().forEach(output -> made.put(output.name(), sym(output)));
+      SequenceProducts.add(emitter, node, made);
     }
     this.seeds = new LinkedHashMap<>();
     this.results = new LinkedHashMap<>();

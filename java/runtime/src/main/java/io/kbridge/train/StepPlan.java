@@ -92,8 +92,7 @@ final class StepPlan implements AutoCloseable {
     Emitter emitter = new Emitter("gradient/");
     Map<String, Sym> made = new LinkedHashMap<>(given);
     for (GraphNode node : ConcreteGraph.nodes(graph.nodes(), infos, wanted, parts.registry)) {
-      emitter.add(node);
-      node.outputs().forEach(value -> made.put(value.name(), new Sym(value.name(), value.type(), value.shape())));
+      SequenceProducts.add(emitter, node, made);
     }
     if (!trained.isEmpty()) {
       Sym loss = made.get(step.loss());

@@ -7,10 +7,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** {@code Scan}: a body runs once for each position of an axis, from states to states. */
+/**
+ * {@code Scan}: a body runs once for each position of an axis, from states to states. Answers follow each other as the steps do; if they are
+ * {@code aligned}, each lies where its step read the sequences, which differs in a reversed loop.
+ */
 final class Scan implements Step {
   private final long length;
   private final boolean reverse;
+  private final boolean aligned;
   private final CompiledBody body;
   private final LoopStates states;
   private final Slices[] slices;
@@ -20,6 +24,7 @@ final class Scan implements Step {
   private Scan(OpContext context, int sequences, int count) {
     int axis = context.attrs().getInt("axis");
     reverse = context.attrs().getBoolean("reverse");
+    aligned = context.attrs().getBoolean("aligned", false);
     length = length(context, sequences, axis);
     List<INDArray> inputs = new ArrayList<>();
     for (int i = 0; i < sequences; i++) {
@@ -69,12 +74,13 @@ final class Scan implements Step {
       body.prepare();
     }
     for (long step = 0; step < length; step++) {
+      long position = reverse ? length - 1 - step : step;
       for (Slices sequence : slices) {
-        sequence.read(reverse ? length - 1 - step : step);
+        sequence.read(position);
       }
       body.run();
       for (Slices answer : answers) {
-        answer.write(step);
+        answer.write(aligned ? position : step);
       }
       if (step == length - 1) {
         states.finish();

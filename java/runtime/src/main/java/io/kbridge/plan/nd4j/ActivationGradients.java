@@ -16,6 +16,28 @@ public final class ActivationGradients implements OpMappings {
   @Override
   public void register(OpRegistry registry) {
     registry.op("ReluGrad", ActivationGradients::relu);
+    registry.op("SigmoidGrad", ActivationGradients::sigmoid);
+    registry.op("TanhGrad", ActivationGradients::tanh);
+  }
+
+  /** {@code SigmoidGrad} of a gradient g and the output y of {@code Sigmoid}: {@code g * y * (1 - y)}. */
+  private static Step sigmoid(OpContext context) {
+    Kernel k = new Kernel(context);
+    INDArray y = context.input(1);
+    INDArray z = context.allocate(0, y.shape());
+    INDArray slope = k.scratchLike(y);
+    k.binary("subtract", k.scalar(y.dataType(), 1), y, slope).binary("multiply", y, slope, slope);
+    return k.binary("multiply", context.input(0), slope, z).step();
+  }
+
+  /** {@code TanhGrad} of a gradient g and the output y of {@code Tanh}: {@code g * (1 - y * y)}. */
+  private static Step tanh(OpContext context) {
+    Kernel k = new Kernel(context);
+    INDArray y = context.input(1);
+    INDArray z = context.allocate(0, y.shape());
+    INDArray slope = k.scratchLike(y);
+    k.binary("multiply", y, y, slope).binary("subtract", k.scalar(y.dataType(), 1), slope, slope);
+    return k.binary("multiply", context.input(0), slope, z).step();
   }
 
   /** {@code ReluGrad} of a gradient and the output of {@code Relu}: the gradient where that is positive, otherwise 0. */

@@ -63,7 +63,7 @@ final class BatchNormalization {
     site.session().own(found);
     long[] shape = {channels};
     if (site.head().attrs().getBoolean("keepdims", false)) {
-      shape = x.shape();
+      shape = x.shape().clone();
       Arrays.fill(shape, 0, rank - 1, 1);
     }
     long[] size = shape;

@@ -27,15 +27,17 @@ final class Gradients {
   private Gradients() {}
 
   static void register() {
-    Heads.alone("ReluGrad", Gradients::relu);
+    Heads.alone("ReluGrad", site -> activation(site, algorithm.eltwise_relu, DNNL_ARG_SRC));
+    Heads.alone("SigmoidGrad", site -> activation(site, algorithm.eltwise_logistic_use_dst_for_bwd, DNNL_ARG_DST));
+    Heads.alone("TanhGrad", site -> activation(site, algorithm.eltwise_tanh_use_dst_for_bwd, DNNL_ARG_DST));
     Heads.alone("MaxPoolGrad", site -> pool(site, algorithm.pooling_max));
     Heads.alone("AveragePoolGrad", site -> pool(site, algorithm.pooling_avg_exclude_padding));
     Heads.alone("TransposedMatmul", Gradients::transposedMatmul);
     Heads.alone("Sum", Gradients::sumOfRows);
   }
 
-  /** Of a gradient and the output of {@code Relu}, which is positive where its input is. */
-  private static OpMapping relu(Site site) {
+  /** Of a gradient and the function's output; that of {@code Relu} is positive where its input is. */
+  private static OpMapping activation(Site site, algorithm function, int argument) {
     INDArray g = site.input(0);
     INDArray y = site.input(1);
     if (!site.isFloat() || site.session().isBlocked(site.head().inputs().get(0)) || site.session().isBlocked(site.head().inputs().get(1))) {
@@ -46,13 +48,13 @@ final class Gradients {
     eltwise_forward.primitive_desc hint =
         OneDnn.ask(
             () -> new eltwise_forward.primitive_desc(
-                new eltwise_forward.desc(prop_kind.forward_training, algorithm.eltwise_relu, all, 0, 0), attr, OneDnn.cpu()));
+                new eltwise_forward.desc(prop_kind.forward_training, function, all, 0, 0), attr, OneDnn.cpu()));
     eltwise_backward.primitive_desc found =
         hint == null
             ? null
             : OneDnn.ask(
                 () -> new eltwise_backward.primitive_desc(
-                    new eltwise_backward.desc(algorithm.eltwise_relu, all, all, 0, 0), attr, OneDnn.cpu(), hint));
+                    new eltwise_backward.desc(function, all, all, 0, 0), attr, OneDnn.cpu(), hint));
     if (found == null) {
       return null;
     }
@@ -61,7 +63,7 @@ final class Gradients {
     return context -> {
       INDArray z = context.allocate(0, g.shape());
       Call call = new Call(site.session(), found, new eltwise_backward(found));
-      call.arg(DNNL_ARG_SRC, all, y).arg(DNNL_ARG_DIFF_DST, all, g).arg(DNNL_ARG_DIFF_SRC, all, z);
+      call.arg(argument, all, y).arg(DNNL_ARG_DIFF_DST, all, g).arg(DNNL_ARG_DIFF_SRC, all, z);
       return call.scratch(context, found).step();
     };
   }

@@ -4,11 +4,16 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_MULTIPLE_SRC;
 
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
+import io.kbridge.plan.Step;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.dnnl.concat;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.indexing.NDArrayIndex;
 
 /** What moves data and computes nothing. */
 final class Movement {
@@ -17,6 +22,7 @@ final class Movement {
   static void register() {
     Heads.alone("Concatenate", Movement::concatenate);
     Heads.alone("Full", Movement::zeros);
+    Heads.alone("Split", Movement::split);
   }
 
   /** {@code Full} of zeros, such as the first states of recurrent layers. */
@@ -73,6 +79,33 @@ final class Movement {
         call.read(context, site, DNNL_ARG_MULTIPLE_SRC + i, part, site.head().inputs().get(i), site.input(i));
       }
       return call.scratch(context, found).step();
+    };
+  }
+
+  /** Parts of one size along an axis: each is a copy of some columns. */
+  private static OpMapping split(Site site) {
+    INDArray x = site.input(0);
+    int count = site.head().outputs().size();
+    if (!site.isFloat() || site.head().attrs().json("indices_or_sections").isArray()
+        || site.isBlocked(site.head().inputs().get(0)) || site.session().isHalf(site.head().inputs().get(0))) {
+      return null;
+    }
+    int axis = site.head().attrs().getInt("axis");
+    long rows = NativeArrays.length(Arrays.copyOf(x.shape(), axis));
+    long width = x.length() / rows;
+    long part = width / count;
+    memory.desc given = site.session().own(OneDnn.strided(new long[] {rows, part}, new long[] {width, 1}));
+    memory.desc wanted = site.session().own(OneDnn.plain(rows, part));
+    long[] shape = x.shape().clone();
+    shape[axis] /= count;
+    return context -> {
+      INDArray all = x.reshape(rows, width);
+      List<Step> copies = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        INDArray columns = all.get(NDArrayIndex.all(), NDArrayIndex.interval(i * part, (i + 1) * part));
+        copies.add(Reorder.of(site.session(), given, columns, wanted, context.allocate(i, shape)));
+      }
+      return new StepGroup(copies, copies.get(0).implementation());
     };
   }
 

@@ -24,7 +24,7 @@ public final class ActivationRules implements GradientRules {
     registry.unary("HardSigmoid", (e, x, y, g) -> hardSigmoid(e, x, g));
     registry.unary("HardSilu", (e, x, y, g) -> hardSilu(e, x, g));
     registry.unary("HardTanh", (e, x, y, g) -> ElementwiseRules.clip(e, x, g, -1, 1));
-    registry.unary("Sigmoid", (e, x, y, g) -> e.mul(g, e.mul(y, e.sub(e.constant(y.type(), 1), y))));
+    registry.unary("Sigmoid", (e, x, y, g) -> e.binary("SigmoidGrad", g, y));
     registry.unary("Silu", ActivationRules::silu);
     registry.unary("LogSigmoid", (e, x, y, g) -> e.mul(g, e.sigmoid(e.neg(x))));
     registry.unary("Softplus", (e, x, y, g) -> e.mul(g, e.sigmoid(x)));

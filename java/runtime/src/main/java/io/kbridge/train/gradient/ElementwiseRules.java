@@ -53,7 +53,7 @@ public final class ElementwiseRules implements GradientRules {
     registry.unary("Arctan", (e, x, y, g) -> e.mul(g, e.reciprocal(e.add(e.square(x), 1))));
     registry.unary("Sinh", (e, x, y, g) -> e.mul(g, e.unary("Cosh", x)));
     registry.unary("Cosh", (e, x, y, g) -> e.mul(g, e.unary("Sinh", x)));
-    registry.unary("Tanh", (e, x, y, g) -> e.mul(g, e.sub(e.constant(y.type(), 1), e.square(y))));
+    registry.unary("Tanh", (e, x, y, g) -> e.binary("TanhGrad", g, y));
     registry.unary("Arcsinh", (e, x, y, g) -> e.div(g, e.unary("Cosh", y)));
     registry.unary("Arccosh", (e, x, y, g) -> e.div(g, e.unary("Sinh", y)));
     registry.unary("Arctanh", (e, x, y, g) -> e.mul(g, e.reciprocal(e.sub(e.constant(x.type(), 1), e.square(x)))));

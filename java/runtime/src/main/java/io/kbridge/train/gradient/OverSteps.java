@@ -41,6 +41,17 @@ final class OverSteps {
     inner.nodes().forEach(node -> node.outputs().forEach(output -> known.put(output.name(), sym(output.name(), node))));
   }
 
+  /** Tells of a stack that there is already, in the order of the answers. */
+  void know(Sym slice, Sym stack) {
+    stacks.put(slice.name(), stack);
+  }
+
+  private void answer(Sym value) {
+    if (!stacks.containsKey(value.name())) {
+      answers.put(value.name(), value);
+    }
+  }
+
   private static Sym sym(String name, GraphNode node) {
     return node.outputs().stream()
         .filter(output -> output.name().equals(name))
@@ -61,8 +72,8 @@ final class OverSteps {
       if (x == null || y == null || x.rank() != 2 || y.rank() != 2) {
         return null;
       }
-      answers.put(x.name(), x);
-      answers.put(y.name(), y);
+      answer(x);
+      answer(y);
       return e -> e.matmul(rows(e, x), rows(e, y), true, false);
     }
     if (node.op().equals("Sum") && gradient.rank() == 1 && !node.attrs().getBoolean("keepdims") && isFirst(node)) {
@@ -70,7 +81,7 @@ final class OverSteps {
       if (x == null || x.rank() != 2) {
         return null;
       }
-      answers.put(x.name(), x);
+      answer(x);
       return e -> e.sum(rows(e, x), false, 0);
     }
     return null;

@@ -17,8 +17,8 @@ import java.util.stream.Collectors;
  * The gradient of a {@code Scan}: another one, from the last step to the first. The forward loop also keeps the states that each step began
  * with, and the products of matrices, which take long. A step of the backward loop computes the rest of the forward step again, and sends the gradients of the new states and of the step's
  * answers back to the old states (the loop's states), to the slices (its answers), and to what the step reads of the graph around. Those of
- * all steps are added up (more states); where they are products or sums over samples, the loop answers with the operands, and one product
- * or sum over all steps follows it.
+ * all steps are added up (more states); where they are products or sums over samples, the loop answers with those operands that are no
+ * sequences already, and one product or sum over all steps follows it.
  */
 final class ScanGradient {
   private final GradientContext c;
@@ -222,6 +222,9 @@ final class ScanGradient {
       }
     }
     OverSteps sums = new OverSteps(inner, slices, axis, length);
+    for (int i = 0; i < slices.size() && !reverse; i++) {
+      sums.know(slices.get(i), sequences.get(i));
+    }
     Map<Integer, OverSteps.Sum> later = new LinkedHashMap<>();
     for (int i = 0; i < captured.size(); i++) {
       Sym value = c.input(captured.get(i));
@@ -254,8 +257,7 @@ final class ScanGradient {
     int at = 0;
     for (int i = 0; i < xs; i++) {
       if (c.wants(i)) {
-        Sym stack = stacks.get(at++);
-        c.give(i, reverse ? stack : ReductionRules.flip(e, stack, axis));
+        c.give(i, stacks.get(at++));
       }
     }
   }
@@ -265,7 +267,8 @@ final class ScanGradient {
     inputs.addAll(bound);
     GraphBody loop = inner.body(e.fresh("backward"), inputs, results);
     ObjectNode attrs = Emitter.attrs().put("body", loop.name()).put("num_xs", slices.size()).put("num_states", bound.size());
-    attrs.put("axis", axis).put("reverse", true).put("length", length);
+    // NB: of a reversed loop, what the last step read comes first, and so does the gradient that is computed first.
+    attrs.put("axis", axis).put("reverse", true).put("aligned", !reverse).put("length", length);
     List<Sym> read = new ArrayList<>(sequences);
     read.addAll(initial);
     e.add("Scan", read, attrs, outputs, List.of(loop));
