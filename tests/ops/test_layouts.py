@@ -71,6 +71,7 @@ CASES = [
     moved("broadcast_to", lambda x: ops.broadcast_to(x, (4, 3, 5)), floats(3, 1), dynamic=False),
     moved("flip", ops.flip, dynamic=False),
     moved("flip axis", lambda x: ops.flip(x, axis=1)),
+    moved("flip pieces", lambda x: ops.flip(x, axis=1), floats(3, 4, 2, 20)),
     moved("flip axes", lambda x: ops.flip(x, axis=(1, -1))),
     moved("roll flat", lambda x: ops.roll(x, 7), dynamic=False),
     moved("roll axes", lambda x: ops.roll(x, (1, -2), axis=(1, 2))),

@@ -1,15 +1,20 @@
 package io.kbridge.plan.nd4j;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMappings;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.Step;
 import java.util.Arrays;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Operations that move elements and compute nothing: other shapes, other orders, joining, splitting, repeating. */
 public final class Layouts implements OpMappings {
+  /** From how many bytes on pieces are copied one by one. */
+  private static final long COPIED_BYTES = 64;
+
   /** Makes the family; for the service loader. */
   public Layouts() {}
 
@@ -203,8 +208,26 @@ public final class Layouts implements OpMappings {
     Kernel k = new Kernel(context);
     INDArray x = context.input(0);
     INDArray z = context.allocate(0, x.shape());
-    flip(k, x, z, Normalizations.axes(context, "axis"));
+    long[] axes = Normalizations.axes(context, "axis");
+    if (axes.length == 1 && !x.isEmpty() && NativeArrays.inHostMemory() && NativeArrays.isDense(x)) {
+      long bytes = Shapes.size(Arrays.copyOfRange(x.shape(), (int) axes[0] + 1, x.rank())) * x.dataType().width();
+      if (bytes >= COPIED_BYTES) {
+        Pointer from = NativeArrays.pointer(x);
+        Pointer to = NativeArrays.pointer(z);
+        return () -> flip(from, to, x.length() * x.dataType().width(), x.size((int) axes[0]), bytes);
+      }
+    }
+    flip(k, x, z, axes);
     return k.step();
+  }
+
+  /** Copies piece by piece, each to its place in the other order: ND4J's {@code reverse} goes element by element. */
+  private static void flip(Pointer from, Pointer to, long bytes, long size, long piece) {
+    for (long at = 0; at < bytes; at += size * piece) {
+      for (long i = 0; i < size; i++) {
+        Pointer.memcpy(to.position(at + (size - 1 - i) * piece), from.position(at + i * piece), piece);
+      }
+    }
   }
 
   /** Adds ND4J's {@code reverse}. */
