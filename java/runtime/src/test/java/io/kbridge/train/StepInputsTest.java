@@ -53,7 +53,7 @@ public class StepInputsTest {
     INDArray y = Nd4j.createFromArray(new double[] {2, 0});
     INDArray w = Nd4j.createFromArray(new float[] {0.5f, 3}).reshape(2, 1);
     Map<String, INDArray> found = inputs(Map.of("image", Nd4j.zeros(2, 3)), Map.of("class", y), Map.of("class", w));
-    assertEquals(DataType.INT, found.get("y").dataType());
+    assertEquals(DataType.INT32, found.get("y").dataType());
     assertArrayEquals(new long[] {2, 1}, found.get("y").shape());
     assertArrayEquals(new int[] {2, 0}, found.get("y").reshape(2).toIntVector());
     assertArrayEquals(new long[] {2}, found.get("w").shape());
@@ -63,7 +63,7 @@ public class StepInputsTest {
   @Test
   public void allThatDoesNotFitIsTold() {
     INDArray good = Nd4j.zeros(2, 3);
-    INDArray labels = Nd4j.zeros(DataType.INT, 2, 1);
+    INDArray labels = Nd4j.zeros(DataType.INT32, 2, 1);
     refused("input of 'image' as float32[2, 4]", Map.of("image", Nd4j.zeros(2, 4)), Map.of("class", labels), Map.of());
     refused("no labels of 'class'", Map.of("image", good), Map.of(), Map.of());
     refused("labels for 'other', which there are none of", Map.of("image", good), Map.of("class", labels, "other", labels), Map.of());
@@ -72,7 +72,7 @@ public class StepInputsTest {
 
   @Test
   public void allHaveAsManySamples() {
-    INDArray labels = Nd4j.zeros(DataType.INT, 3, 1);
+    INDArray labels = Nd4j.zeros(DataType.INT32, 3, 1);
     refused("Received: batches of [2, 3]", Map.of("image", Nd4j.zeros(2, 3)), Map.of("class", labels), Map.of());
   }
 }
