@@ -19,37 +19,30 @@ public final class ConvolutionGradients implements OpMappings {
 
   @Override
   public void register(OpRegistry registry) {
-    registry.op("ConvBackpropInput", context -> toInput(context, false));
-    registry.op("ConvBackpropFilter", context -> toFilter(context, false));
-    registry.op("DepthwiseConvBackpropInput", context -> toInput(context, true));
-    registry.op("DepthwiseConvBackpropFilter", context -> toFilter(context, true));
+    registry.op("ConvBackpropInput", context -> gradient(context, false, false));
+    registry.op("ConvBackpropFilter", context -> gradient(context, false, true));
+    registry.op("DepthwiseConvBackpropInput", context -> gradient(context, true, false));
+    registry.op("DepthwiseConvBackpropFilter", context -> gradient(context, true, true));
     registry.op("MaxPoolGrad", context -> pool(context, "maxpool"));
     registry.op("AveragePoolGrad", context -> pool(context, "avgpool"));
   }
 
-  private static Step toInput(OpContext context, boolean depthwise) {
+  /** ND4J computes both gradients; for one alone, zeros stand for the array it is of, which it does not depend on. */
+  private static Step gradient(OpContext context, boolean depthwise, boolean ofKernel) {
     Kernel k = new Kernel(context);
     DataType type = Kernel.precise(context.outputType(0));
     INDArray output = context.allocate(0, context.attrs().getLongs("shape"));
     INDArray z = k.computed(output, type);
-    INDArray w = k.input(0, type);
-    INDArray x = k.scratchLike(z);
-    INDArray dw = k.scratchLike(w);
-    k.fill(x, 0);
-    both(context, k, depthwise, x, w, k.input(1, type), z, dw);
-    return k.round(z, output).step();
-  }
-
-  private static Step toFilter(OpContext context, boolean depthwise) {
-    Kernel k = new Kernel(context);
-    DataType type = Kernel.precise(context.outputType(0));
-    INDArray output = context.allocate(0, context.attrs().getLongs("shape"));
-    INDArray z = k.computed(output, type);
-    INDArray x = k.input(0, type);
-    INDArray w = k.scratchLike(z);
-    INDArray dx = k.scratchLike(x);
-    k.fill(w, 0);
-    both(context, k, depthwise, x, w, k.input(1, type), dx, z);
+    INDArray other = k.input(0, type);
+    INDArray g = k.input(1, type);
+    INDArray zeros = k.scratchLike(z);
+    INDArray unused = k.scratchLike(other);
+    k.fill(zeros, 0);
+    if (ofKernel) {
+      both(context, k, depthwise, other, zeros, g, unused, z);
+    } else {
+      both(context, k, depthwise, zeros, other, g, z, unused);
+    }
     return k.round(z, output).step();
   }
 

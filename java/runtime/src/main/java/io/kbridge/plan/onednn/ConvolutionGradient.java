@@ -71,19 +71,31 @@ final class ConvolutionGradient {
     return toInput ? gradient.toInput() : gradient.toFilter();
   }
 
+  /** Describes a convolution of these arrays, or one of its gradients. */
+  @FunctionalInterface
+  private interface Description<T> {
+    T of(
+        algorithm algorithm, memory.desc from, memory.desc kernel, memory.desc to, long[] strides, long[] gaps, long[] before, long[] after);
+  }
+
+  private <T> T describe(Description<T> description) {
+    return description.of(
+        algorithm.convolution_direct,
+        from.desc(),
+        OneDnn.any(dims()),
+        to.desc(),
+        window.strides(),
+        window.gaps(),
+        window.before(),
+        window.after());
+  }
+
   private convolution_forward.primitive_desc forward(primitive_attr attr) {
     return OneDnn.ask(
         () -> new convolution_forward.primitive_desc(
-            new convolution_forward.desc(
-                prop_kind.forward_training,
-                algorithm.convolution_direct,
-                from.desc(),
-                OneDnn.any(dims()),
-                to.desc(),
-                window.strides(),
-                window.gaps(),
-                window.before(),
-                window.after()),
+            describe(
+                (how, x, w, y, strides, gaps, before, after) ->
+                    new convolution_forward.desc(prop_kind.forward_training, how, x, w, y, strides, gaps, before, after)),
             attr,
             OneDnn.cpu()));
   }
@@ -96,18 +108,7 @@ final class ConvolutionGradient {
             ? null
             : OneDnn.ask(
                 () -> new convolution_backward_data.primitive_desc(
-                    new convolution_backward_data.desc(
-                        algorithm.convolution_direct,
-                        from.desc(),
-                        OneDnn.any(dims()),
-                        to.desc(),
-                        window.strides(),
-                        window.gaps(),
-                        window.before(),
-                        window.after()),
-                    attr,
-                    OneDnn.cpu(),
-                    hint));
+                    describe(convolution_backward_data.desc::new), attr, OneDnn.cpu(), hint));
     if (found == null) {
       return null;
     }
@@ -135,18 +136,7 @@ final class ConvolutionGradient {
             ? null
             : OneDnn.ask(
                 () -> new convolution_backward_weights.primitive_desc(
-                    new convolution_backward_weights.desc(
-                        algorithm.convolution_direct,
-                        from.desc(),
-                        OneDnn.any(dims()),
-                        to.desc(),
-                        window.strides(),
-                        window.gaps(),
-                        window.before(),
-                        window.after()),
-                    attr,
-                    OneDnn.cpu(),
-                    hint));
+                    describe(convolution_backward_weights.desc::new), attr, OneDnn.cpu(), hint));
     if (found == null) {
       return null;
     }
