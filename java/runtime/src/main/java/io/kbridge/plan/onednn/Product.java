@@ -43,6 +43,10 @@ final class Product {
     System.arraycopy(larger, 0, shape, rank - larger.length, larger.length);
     shape[rank - 2] = left[1];
     shape[rank - 1] = right[2];
+    if (right[0] == 1) {
+      // NB: one matrix for all rows, since of stacks oneDNN has no fast product with a row added to each.
+      return lower(site, OneDnn.plain(left[0] * left[1], left[2]), OneDnn.plain(right[1], right[2]), Layout.rows(shape, 1));
+    }
     Layout to = Layout.of(shape, new int[] {0, rank - 2}, new int[] {rank - 2, rank - 1}, new int[] {rank - 1, rank});
     return lower(site, OneDnn.plain(left), OneDnn.plain(right), to);
   }

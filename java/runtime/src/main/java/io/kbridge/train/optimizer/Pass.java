@@ -15,7 +15,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 /** Goes over all weights of an optimizer, on all cores. */
 final class Pass {
   /** How many values one thread takes at least, if there are as many. */
-  private static final int GROUP = 1 << 16;
+  private static final int GROUP = 1 << 17;
 
   private final List<TrainedWeight> weights;
   private final List<List<Piece>> groups = new ArrayList<>();
