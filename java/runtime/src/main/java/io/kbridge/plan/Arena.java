@@ -151,6 +151,15 @@ public final class Arena implements AutoCloseable {
       return slab.at(offset);
     }
 
+    /**
+     * Returns how large the block is.
+     *
+     * @return bytes
+     */
+    public long bytes() {
+      return size;
+    }
+
     void retain() {
       references++;
     }

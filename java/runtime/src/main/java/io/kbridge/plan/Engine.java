@@ -111,6 +111,12 @@ public interface Engine extends AutoCloseable {
       return null;
     }
 
+    /** Gets the plan ready for runs that only tell how long they take: what they give may be anything. */
+    default void rehearse() {}
+
+    /** Gets the plan ready to be used: does what would have been in vain if the other way is faster. */
+    default void complete() {}
+
     /** Notes that this way is the one to start with from now on. */
     default void prefer() {}
 

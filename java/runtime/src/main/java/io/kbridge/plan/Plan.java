@@ -96,6 +96,16 @@ public final class Plan implements AutoCloseable {
     return arena.bytes();
   }
 
+  /** Gets ready for runs that only tell how long they take. */
+  void rehearse() {
+    session.rehearse();
+  }
+
+  /** Gets ready for runs of which somebody reads what they give. */
+  void complete() {
+    session.complete();
+  }
+
   /** Gives the plan's memory back. The plan must not run again; closing again does nothing. */
   @Override
   public void close() {

@@ -108,7 +108,7 @@ public final class PlanCompiler implements AutoCloseable {
    * @return the plan; the caller closes it
    */
   public Plan compile(Map<String, long[]> shapes, Collection<String> wanted, boolean useEngine) {
-    return onThreads(shapes, used -> compile(shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE, used));
+    return onThreads(shapes, used -> complete(compile(shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE, used), shapes));
   }
 
   /**
@@ -119,7 +119,8 @@ public final class PlanCompiler implements AutoCloseable {
    * @return the plan; the caller closes it
    */
   public Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted) {
-    return onThreads(PlanCache.shapes(inputs), used -> compileFastest(inputs, wanted, used));
+    Map<String, long[]> shapes = PlanCache.shapes(inputs);
+    return onThreads(shapes, used -> complete(compileFastest(inputs, wanted, used), shapes));
   }
 
   private Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
@@ -137,6 +138,8 @@ public final class PlanCompiler implements AutoCloseable {
       session.prefer();
       return plan;
     }
+    plan.rehearse();
+    second.rehearse();
     boolean better = Race.isFaster(second, plan, inputs);
     // NB: in this order, so that what the plan alone has used is given back.
     (better ? plan : second).close();
@@ -171,6 +174,29 @@ public final class PlanCompiler implements AutoCloseable {
     }
   }
 
+  private static Plan complete(Plan plan, Map<String, long[]> shapes) {
+    boolean done = false;
+    try {
+      plan.complete();
+      done = true;
+      return plan;
+    } catch (OutOfMemoryError e) {
+      throw outOfMemory(shapes, e);
+    } finally {
+      if (!done) {
+        plan.close();
+      }
+    }
+  }
+
+  private static KBridgeException outOfMemory(Map<String, long[]> shapes, OutOfMemoryError e) {
+    return new KBridgeException(
+        ErrorCode.OUT_OF_MEMORY,
+        "Expected memory to compile a plan for " + describe(shapes) + ". Received: " + e.getMessage()
+            + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
+        e);
+  }
+
   private Plan compileOnce(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
     Arena arena = new Arena();
     boolean done = false;
@@ -179,11 +205,7 @@ public final class PlanCompiler implements AutoCloseable {
       done = true;
       return plan;
     } catch (OutOfMemoryError e) {
-      throw new KBridgeException(
-          ErrorCode.OUT_OF_MEMORY,
-          "Expected memory to compile a plan for " + describe(shapes) + ". Received: " + e.getMessage()
-              + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
-          e);
+      throw outOfMemory(shapes, e);
     } finally {
       if (!done) {
         session.close();

@@ -18,11 +18,19 @@ final class Crew {
   private Crew() {}
 
   /**
-   * Does all parts at once; returns when all are done.
+   * Does all parts at once, each on one thread; returns when all are done.
    *
    * @param parts the parts, of which the first is done by the calling thread
    */
-  static void run(List<Runnable> parts) {
+  static void share(List<Runnable> parts) {
+    Threads.onOne(
+        () -> {
+          run(parts);
+          return null;
+        });
+  }
+
+  private static void run(List<Runnable> parts) {
     List<Helper> helpers = new ArrayList<>(parts.size() - 1);
     for (Runnable part : parts.subList(1, parts.size())) {
       Helper helper = IDLE.pollFirst();

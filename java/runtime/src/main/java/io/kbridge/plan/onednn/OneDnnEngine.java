@@ -21,6 +21,7 @@ public final class OneDnnEngine implements Engine {
   private final Weights weights;
   private final boolean bfloat16;
   private final Set<String> avoided = ConcurrentHashMap.newKeySet();
+  private final Ground ground = new Ground();
   private Boolean preferred;
 
   /**
@@ -105,8 +106,14 @@ public final class OneDnnEngine implements Engine {
     return choice.equals("always") ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
   }
 
+  /** Returns memory to measure in; plans are compiled one at a time. */
+  Ground ground() {
+    return ground;
+  }
+
   @Override
   public void close() {
+    ground.close();
     weights.close();
   }
 }

@@ -129,6 +129,17 @@ final class OneDnnSession implements Engine.Session {
   }
 
   @Override
+  public void rehearse() {
+    weights.borrowMissing(ground());
+  }
+
+  @Override
+  public void complete() {
+    weights.packMissing();
+    ground().close();
+  }
+
+  @Override
   public void prefer() {
     engine.prefer(inBlocks);
   }
@@ -163,6 +174,11 @@ final class OneDnnSession implements Engine.Session {
     Trial found = engine.trial(key, trial);
     gainsFromBlocks |= found != null && found.gains();
     return found;
+  }
+
+  /** Returns memory for things that are run to find out how long they take; it is given back when the plan is complete. */
+  Ground ground() {
+    return engine.ground();
   }
 
   /** Returns the packed weights of the model. */

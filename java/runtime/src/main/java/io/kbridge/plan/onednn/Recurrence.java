@@ -140,11 +140,7 @@ final class Recurrence implements Step {
     for (int i = 0; i < done.length(); i++) {
       done.set(i, 0);
     }
-    Threads.onOne(
-        () -> {
-          Crew.run(work);
-          return null;
-        });
+    Crew.share(work);
   }
 
   @Override

@@ -10,13 +10,16 @@ import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.Step;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.nativeblas.NativeOpsHolder;
@@ -27,7 +30,7 @@ import org.nd4j.nativeblas.NativeOpsHolder;
  */
 final class Trial {
   private static final int ROUNDS = 2;
-  private static final long CACHE = 32L << 20;
+  private static final long PAGE = 1L << 12;
   // NB: its kernels are up to four times as large, and come from farther away in a whole network than in a trial.
   private static final double MARGIN = 0.9;
   private static final long ENOUGH_NS = 60_000_000;
@@ -88,13 +91,14 @@ final class Trial {
       convolution_forward.primitive_desc direct,
       convolution_forward.primitive_desc blocked,
       List<convolution_forward.primitive_desc> ways) {
-    List<Way> timed = new ArrayList<>();
-    timed.add(copy(session, direct.src_desc(), blocked.src_desc()));
-    timed.add(copy(session, blocked.dst_desc(), direct.dst_desc()));
-    timed.add(convolution(session, direct));
-    timed.add(convolution(session, blocked));
-    ways.forEach(way -> timed.add(convolution(session, way)));
-    double[] times = shortest(session, timed);
+    Bench bench = new Bench(session.ground(), direct, blocked, ways);
+    List<Step> timed = new ArrayList<>();
+    timed.add(bench.copy(session, direct.src_desc(), blocked.src_desc()));
+    timed.add(bench.copy(session, blocked.dst_desc(), direct.dst_desc()));
+    timed.add(bench.convolution(session, direct));
+    timed.add(bench.convolution(session, blocked));
+    ways.forEach(way -> timed.add(bench.convolution(session, way)));
+    double[] times = shortest(bench, timed);
     int best = 4;
     for (int i = 5; i < times.length; i++) {
       best = times[i] < times[best] ? i : best;
@@ -132,69 +136,90 @@ final class Trial {
   }
 
   /** Finds the shortest time of each way, with the caches as a whole network leaves them: the input is there, kernels are not. */
-  private static double[] shortest(OneDnnSession session, List<Way> ways) {
+  private static double[] shortest(Bench bench, List<Step> ways) {
     double[] shortest = new double[ways.size()];
     Arrays.fill(shortest, Double.POSITIVE_INFINITY);
-    BytePointer others = session.own(new BytePointer(CACHE));
     // NB: not timed, the first run brings code into the caches.
-    ways.forEach(way -> way.step.run());
+    ways.forEach(Step::run);
     long start = System.nanoTime();
     for (int round = 0; round == 0 || round < ROUNDS && System.nanoTime() - start < ENOUGH_NS; round++) {
       for (int i = 0; i < shortest.length; i++) {
-        others.zero();
-        ways.get(i).source.zero();
+        bench.prepare();
         long before = System.nanoTime();
-        ways.get(i).step.run();
+        ways.get(i).run();
         shortest[i] = Math.min(shortest[i], System.nanoTime() - before);
       }
     }
     return shortest;
   }
 
-  private static Way copy(OneDnnSession session, memory.desc from, memory.desc to) {
-    session.own(from);
-    session.own(to);
-    BytePointer source = memory(session, from);
-    return new Way(source, Reorder.of(session, from, array(source), to, array(memory(session, to))));
-  }
+  /** Where all ways run, each in the place of the one before. */
+  private static final class Bench {
+    private final BytePointer ground;
+    private final Map<Integer, long[]> places = new HashMap<>();
+    private long used;
 
-  private static Way convolution(OneDnnSession session, convolution_forward.primitive_desc way) {
-    Call call = new Call(session, way, new convolution_forward(way));
-    memory.desc from = session.own(way.src_desc());
-    BytePointer source = memory(session, from);
-    call.arg(DNNL_ARG_SRC, from, array(source));
-    bind(session, call, DNNL_ARG_WEIGHTS, way.weights_desc());
-    bind(session, call, DNNL_ARG_BIAS, way.bias_desc());
-    bind(session, call, DNNL_ARG_DST, way.dst_desc());
-    bind(session, call, DNNL_ARG_SCRATCHPAD, way.scratchpad_desc());
-    return new Way(source, call.step());
-  }
-
-  private static void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {
-    session.own(desc);
-    if (desc.get_size() > 0) {
-      call.arg(argument, desc, array(memory(session, desc)));
+    Bench(
+        Ground ground,
+        convolution_forward.primitive_desc direct,
+        convolution_forward.primitive_desc blocked,
+        List<convolution_forward.primitive_desc> ways) {
+      List<convolution_forward.primitive_desc> all = new ArrayList<>(ways);
+      all.add(direct);
+      all.add(blocked);
+      place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc);
+      place(DNNL_ARG_BIAS, all, convolution_forward.primitive_desc::bias_desc);
+      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc);
+      place(DNNL_ARG_DST, all, convolution_forward.primitive_desc::dst_desc);
+      place(DNNL_ARG_SRC, all, convolution_forward.primitive_desc::src_desc);
+      this.ground = ground.memory(used + Ground.CACHE);
     }
-  }
 
-  private static BytePointer memory(OneDnnSession session, memory.desc desc) {
-    BytePointer memory = session.own(new BytePointer(desc.get_size()));
-    // NB: written, because all pages of memory that never was are one and the same.
-    return memory.zero();
-  }
+    private void place(
+        int argument, List<convolution_forward.primitive_desc> all, Function<convolution_forward.primitive_desc, memory.desc> of) {
+      long most = 0;
+      for (convolution_forward.primitive_desc one : all) {
+        try (memory.desc desc = of.apply(one)) {
+          most = Math.max(most, desc.get_size());
+        }
+      }
+      places.put(argument, new long[] {used, most});
+      used += (most + PAGE - 1) / PAGE * PAGE;
+    }
 
-  private static INDArray array(BytePointer memory) {
-    return NativeArrays.over(memory, DataType.INT8, memory.capacity());
-  }
+    /** Puts the input, and nothing else, into the caches of all cores. */
+    void prepare() {
+      Ground.clear(at(used), Ground.CACHE);
+      Pointer.memset(at(places.get(DNNL_ARG_SRC)[0]), 0, places.get(DNNL_ARG_SRC)[1]);
+    }
 
-  /** Something to time, and where its input lies. */
-  private static final class Way {
-    private final BytePointer source;
-    private final Step step;
+    private BytePointer at(long offset) {
+      return ground.getPointer(BytePointer.class, offset);
+    }
 
-    Way(BytePointer source, Step step) {
-      this.source = source;
-      this.step = step;
+    private INDArray array(int argument) {
+      return NativeArrays.over(at(places.get(argument)[0]), DataType.INT8, places.get(argument)[1]);
+    }
+
+    Step copy(OneDnnSession session, memory.desc from, memory.desc to) {
+      return Reorder.of(session, session.own(from), array(DNNL_ARG_SRC), session.own(to), array(DNNL_ARG_DST));
+    }
+
+    Step convolution(OneDnnSession session, convolution_forward.primitive_desc way) {
+      Call call = new Call(session, way, new convolution_forward(way));
+      bind(session, call, DNNL_ARG_SRC, way.src_desc());
+      bind(session, call, DNNL_ARG_WEIGHTS, way.weights_desc());
+      bind(session, call, DNNL_ARG_BIAS, way.bias_desc());
+      bind(session, call, DNNL_ARG_DST, way.dst_desc());
+      bind(session, call, DNNL_ARG_SCRATCHPAD, way.scratchpad_desc());
+      return call.step();
+    }
+
+    private void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {
+      session.own(desc);
+      if (desc.get_size() > 0) {
+        call.arg(argument, desc, array(argument));
+      }
     }
   }
 }

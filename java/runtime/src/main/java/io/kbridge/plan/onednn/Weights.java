@@ -2,23 +2,36 @@ package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.Arena;
 import io.kbridge.plan.Finite;
+import io.kbridge.plan.Threads;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Weights in the layouts that primitives asked for, each packed once for all plans of a model. Thread safe. */
+/**
+ * Weights in the layouts that primitives asked for, each packed once for all plans of a model: when it is known that the plan will be used, several at
+ * a time. Thread safe.
+ */
 final class Weights implements AutoCloseable {
+  // NB: a cache line.
+  private static final long ALIGNMENT = 64;
+
   private final Map<String, List<Packed>> packed = new HashMap<>();
   private final Map<String, Boolean> finite = new HashMap<>();
   private final Arena arena = Arena.growing();
@@ -40,7 +53,7 @@ final class Weights implements AutoCloseable {
         Packed one = each.next();
         if (one.users == 0) {
           one.close();
-          one.block.discard();
+          one.discard();
           each.remove();
         }
       }
@@ -57,9 +70,8 @@ final class Weights implements AutoCloseable {
   private synchronized memory take(Set<Packed> mine, String key, memory.desc wanted, memory.desc given, Supplier<Pointer> content) {
     Packed found = find(key, wanted);
     if (found == null) {
-      found = pack(wanted, given, content);
+      found = new Packed(wanted, given, content);
       packed.computeIfAbsent(key, k -> new ArrayList<>()).add(found);
-      told.run();
     }
     if (mine.add(found)) {
       found.users++;
@@ -78,16 +90,46 @@ final class Weights implements AutoCloseable {
     return null;
   }
 
-  private Packed pack(memory.desc wanted, memory.desc given, Supplier<Pointer> content) {
-    Packed made = new Packed(arena.allocate(wanted.get_size()), wanted);
-    try (Pointer from = content.get();
-        memory source = new memory(given, OneDnn.cpu(), from);
-        reorder copy = new reorder(source, made.memory);
-        stream stream = new stream(OneDnn.cpu())) {
-      copy.execute(stream, source, made.memory);
-      stream._wait();
+  private static List<Packed> missing(Set<Packed> mine) {
+    List<Packed> missing = mine.stream().filter(Packed::isMissing).collect(Collectors.toList());
+    missing.sort(Comparator.comparingLong(Packed::bytes).reversed());
+    return missing;
+  }
+
+  private synchronized void packMissing(Set<Packed> mine) {
+    List<Packed> missing = missing(mine);
+    missing.forEach(one -> one.settle(arena.allocate(one.bytes())));
+    long share = missing.stream().mapToLong(Packed::bytes).sum() / Threads.allowed();
+    // NB: oneDNN shares out the work on one array among all threads, but less well than arrays are shared out.
+    missing.stream().filter(one -> one.bytes() > share).forEach(this::pack);
+    Queue<Packed> queue = missing.stream().filter(Packed::isMissing).collect(Collectors.toCollection(ConcurrentLinkedQueue::new));
+    Runnable part =
+        () -> {
+          for (Packed one = queue.poll(); one != null; one = queue.poll()) {
+            pack(one);
+          }
+        };
+    if (!queue.isEmpty()) {
+      Crew.share(Collections.nCopies(Math.min(Threads.allowed(), queue.size()), part));
     }
-    return made;
+  }
+
+  private void pack(Packed one) {
+    one.pack();
+    told.run();
+  }
+
+  /** Lets weights that are not packed lie in other memory for a while, one after the other and from the start again, never in the caches. */
+  private synchronized void lend(Set<Packed> mine, Ground ground) {
+    List<Packed> missing = missing(mine);
+    long size = Math.max(2 * Ground.CACHE, missing.isEmpty() ? 0 : missing.get(0).bytes());
+    BytePointer memory = ground.memory(size);
+    long at = 0;
+    for (Packed one : missing) {
+      at = at + one.bytes() > size ? 0 : at;
+      one.lie(memory.getPointer(BytePointer.class, at));
+      at += (one.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
   }
 
   private synchronized boolean isFinite(String name, INDArray content) {
@@ -100,16 +142,61 @@ final class Weights implements AutoCloseable {
 
   /** Weights in one layout, and how many plans use them. */
   private static final class Packed {
-    private final Arena.Block block;
     private final memory memory;
+    private final long bytes;
+    private memory.desc given;
+    private Supplier<Pointer> content;
+    private Arena.Block block;
     private int users;
 
-    Packed(Arena.Block block, memory.desc layout) {
-      this.block = block;
-      this.memory = new memory(layout, OneDnn.cpu(), block.pointer());
+    Packed(memory.desc layout, memory.desc given, Supplier<Pointer> content) {
+      this.memory = new memory(layout, OneDnn.cpu(), (Pointer) null);
+      this.bytes = layout.get_size();
+      // NB: a copy, since the plan that asks first may be closed before another one packs. (A desc made of a desc is the same one.)
+      this.given = new memory.desc(given.data());
+      this.content = content;
+    }
+
+    boolean isMissing() {
+      return content != null;
+    }
+
+    long bytes() {
+      return bytes;
+    }
+
+    void lie(Pointer start) {
+      memory.set_data_handle(start);
+    }
+
+    void settle(Arena.Block own) {
+      block = own;
+      lie(own.pointer());
+    }
+
+    void pack() {
+      try (Pointer from = content.get();
+          memory source = new memory(given, OneDnn.cpu(), from);
+          reorder copy = new reorder(source, memory);
+          stream stream = new stream(OneDnn.cpu())) {
+        copy.execute(stream, source, memory);
+        stream._wait();
+      }
+      given.close();
+      given = null;
+      content = null;
+    }
+
+    void discard() {
+      if (block != null) {
+        block.discard();
+      }
     }
 
     void close() {
+      if (given != null) {
+        given.close();
+      }
       // NB: not the pointer to the block: closing one frees all memory that it points into, other weights with it.
       memory.close();
     }
@@ -124,8 +211,18 @@ final class Weights implements AutoCloseable {
       this.weights = weights;
     }
 
+    /** Lets what has not been packed be anything in some memory: runs of the plan then take as long as ever. */
+    void borrowMissing(Ground ground) {
+      weights.lend(mine, ground);
+    }
+
+    /** Packs what has not been packed. */
+    void packMissing() {
+      weights.packMissing(mine);
+    }
+
     /**
-     * Packs weights, unless that has been done.
+     * Gives memory for weights, which are packed by {@link #packMissing}, unless that has been done.
      *
      * @param key names the content
      * @param wanted the layout
