@@ -66,6 +66,23 @@ public class KBridgeModelTest {
   }
 
   @Test
+  public void warmingUpCompilesWhatThePredictionNeeds() {
+    LoadOptions options = LoadOptions.builder().engine("nd4j").registry(ops.registry()).build();
+    try (KBridgeModel model = KBridge.load(Fixtures.good(file()), options)) {
+      model.warmUp(Map.of("x", goldenInput().shape()));
+      List<String> compiled = List.copyOf(ops.compiled);
+      assertFalse(compiled.isEmpty());
+      assertTrue(model.selfTest().ok());
+      assertEquals("nothing is left to compile", compiled, ops.compiled);
+      model.warmUp(Map.of("x", new long[] {7, 4}));
+      assertTrue("another shape is another plan", ops.compiled.size() > compiled.size());
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.warmUp(Map.of("x", new long[] {7, 5})), "x");
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.warmUp(Map.of("y", new long[] {7, 4})), "y");
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.warmUp(3, 4), "warmUp(Map)");
+    }
+  }
+
+  @Test
   public void tellsAboutTheModel() {
     try (KBridgeModel model = good()) {
       assertEquals("good", model.name());

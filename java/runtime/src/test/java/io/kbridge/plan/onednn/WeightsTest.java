@@ -1,9 +1,12 @@
 package io.kbridge.plan.onednn;
 
 import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertSame;
 import static org.junit.Assert.assertTrue;
 
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -20,12 +23,37 @@ public class WeightsTest {
       long before;
       try (Weights.Use dropped = new Weights.Use(weights)) {
         numbers(dropped, "two", 2);
+        kept.packMissing();
+        dropped.packMissing();
         before = Pointer.totalBytes();
       }
       weights.dropUnused();
       // NB: the handle of the dropped weights is gone, the memory that holds all of them is not.
       assertTrue(before - Pointer.totalBytes() < COUNT);
       memory three = numbers(kept, "three", 3);
+      kept.packMissing();
+      assertArrayEquals(filled(1), content(one), 0);
+      assertArrayEquals(filled(3), content(three), 0);
+    }
+  }
+
+  @Test
+  public void whatAClosedPlanAskedForIsPackedForAnotherOne() {
+    AtomicInteger packed = new AtomicInteger();
+    try (Weights weights = new Weights(packed::incrementAndGet);
+        Weights.Use kept = new Weights.Use(weights);
+        Ground ground = new Ground()) {
+      memory one;
+      try (Weights.Use closed = new Weights.Use(weights)) {
+        one = numbers(closed, "one", 1);
+        numbers(closed, "two", 2);
+        closed.borrowMissing(ground);
+      }
+      assertSame(one, numbers(kept, "one", 4));
+      memory three = numbers(kept, "three", 3);
+      kept.packMissing();
+      kept.packMissing();
+      assertEquals(2, packed.get());
       assertArrayEquals(filled(1), content(one), 0);
       assertArrayEquals(filled(3), content(three), 0);
     }
