@@ -51,7 +51,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout; messages go to stderr.")]
 Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onednn.")]
 Precision = Annotated[
-    str, typer.Option(help="What products are computed with: float32 or bfloat16.")
+    str, typer.Option(help="What products are computed with: float32, bfloat16 or int8.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
 Device = Annotated[

@@ -16,11 +16,12 @@ from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
-from kbridge.jvm.trainable import Trainable
+from kbridge.jvm.trainable import Borrowed, Trainable
 
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")
-_PRECISIONS = ("float32", "bfloat16")
+_PRECISIONS = ("float32", "bfloat16", "int8")
+_CALIBRATION_ROWS = 8
 
 
 def load(
@@ -30,6 +31,7 @@ def load(
     threads: int | None = None,
     host: str | Host = "inprocess",
     precision: str = "float32",
+    calibration: Any = None,
 ) -> JvmModel:
     """Loads a bundle into a JVM, which is started if it does not run yet.
 
@@ -45,7 +47,10 @@ def load(
             ends with the model; a `kbridge.JvmProcess` is one that several models share and that
             has options of its own. docs/hosts.md says when to take which.
         precision: What products are computed with. ``"bfloat16"`` is faster and less accurate, and
-            needs a CPU that has it; `kbridge.check` says how accurate.
+            needs a CPU that has it; `kbridge.check` says how accurate. ``"int8"`` is for models
+            that Keras has quantised, which are computed exactly, and for others with `calibration`.
+        calibration: Samples of real inputs, as `JvmModel.predict` takes them, for ``"int8"``: how
+            large values get with them decides how they are rounded. docs/engines.md says more.
 
     Returns:
         The model. It is a context manager; close it to free its memory.
@@ -65,8 +70,29 @@ def load(
         ...     y = model.predict(x)
     """
     _check_options(device, engine, threads, precision)
-    options = {"engine": engine, "threads": threads, "precision": precision}
-    return JvmModel(path, device, options, _host(host))
+    options: dict[str, Any] = {"engine": engine, "threads": threads, "precision": precision}
+    runs = _host(host)
+    if calibration is not None:
+        options["calibration"] = _calibrated(path, device, options, runs, calibration)
+    return JvmModel(path, device, options, runs)
+
+
+def _calibrated(
+    path: str | os.PathLike, device: str, options: dict[str, Any], host: Host, samples: Any
+) -> dict[str, list[float]]:
+    """Returns the range of each value that is rounded, found out in float32."""
+    if options["precision"] != "int8":
+        raise errors.OptionError(
+            f"Expected calibration with precision='int8' alone. Received: one with "
+            f"{options['precision']!r}. Leave it out, or choose 'int8'."
+        )
+    try:
+        full = {**options, "precision": "float32"}
+        with JvmModel(path, device, full, Borrowed(host)) as model:
+            return model.calibrate(samples)
+    except BaseException:
+        host.leave()
+        raise
 
 
 class JvmModel(Trainable):
@@ -247,6 +273,32 @@ class JvmModel(Trainable):
         return dict(
             zip(names, self._predicting().values(self._inputs.check(x), names), strict=True)
         )
+
+    def calibrate(self, x: Any) -> dict[str, list[float]]:
+        """Finds out how large the values get that convolutions and products read.
+
+        Args:
+            x: Samples, as for `predict`, but no generators.
+
+        Returns:
+            The smallest and the largest number of each value, over all samples.
+        """
+        self._session.check()
+        ranges: dict[str, list[float]] = {}
+        checked = self._inputs.check(x)
+        rows = self._inputs.rows(checked)
+        size = self._inputs.fixed_batch or _CALIBRATION_ROWS
+        if rows == 0:
+            raise errors.InvalidInputError(
+                "Expected at least one sample to calibrate with. Received: none."
+            )
+        for start in range(0, rows or 1, size):
+            stop = None if rows is None else min(start + size, rows)
+            batch = [a if a is None or rows is None else a[start:stop] for a in checked]
+            for name, (least, most) in self._predicting().calibrate(batch).items():
+                known = ranges.get(name, [least, most])
+                ranges[name] = [min(known[0], least), max(known[1], most)]
+        return ranges
 
     def plan_steps(self, x: Any, runs: int = 0) -> list[dict[str, Any]]:
         """Tells what a prediction does in the JVM, step by step.

@@ -167,6 +167,13 @@ class Session:
         with self._ask(now, now.jvm.lend, given, self._dtypes) as lent:
             return json.loads(self._ask(now, lent.ask, call.java, "planSteps", lent.inputs, runs))
 
+    def calibrate(self, given: Flat) -> dict[str, list[float]]:
+        """Tells how large values get for one batch; see `JvmModel.calibrate`."""
+        now = self._loaded()
+        call = self._call(now, given)
+        with self._ask(now, now.jvm.lend, given, self._dtypes) as lent:
+            return json.loads(self._ask(now, lent.ask, call.java, "calibrate", lent.inputs))
+
     def trainer(self) -> TrainerSession:
         """Opens the bundle's training steps."""
         now = self._loaded()

@@ -60,7 +60,7 @@ class JvmMetric:
         self.class_name = class_name
 
 
-class _Borrowed(Host):
+class Borrowed(Host):
     """The host of a model, for a second session that must not end it."""
 
     def __init__(self, host: Host):
@@ -358,6 +358,12 @@ class Trainable:
 
     @cached_property
     def _trainer(self) -> TrainerSession:
+        if "calibration" in self._opened[2]:
+            raise errors.OptionError(
+                "Expected a model that was loaded without calibration= for training and "
+                "evaluation, which compute in float32 and change what was calibrated. Received: "
+                "one for precision='int8'. Load it again with precision='float32'."
+            )
         trainer = self._session.trainer()
         weakref.finalize(self, trainer.close).atexit = False
         return trainer
@@ -388,7 +394,7 @@ class Trainable:
             path = os.path.join(self._folder.name, "trained.h5")
             self._trainer.save(path)
             host, device, options = self._opened
-            trained = Session(_Borrowed(host), path, device, options, self._inputs.specs)
+            trained = Session(Borrowed(host), path, device, options, self._inputs.specs)
             weakref.finalize(self, trained.close).atexit = False
             if self._trained is not None:
                 self._trained.close()

@@ -65,7 +65,8 @@ def check(
         seed: Seed of random inputs.
         progress: Called with a few words on what is being done.
         precision: What the JVM computes products with; see `kbridge.load`. The report says how far
-            the numbers are from native Keras's in full precision.
+            the numbers are from native Keras's in full precision. For ``"int8"`` the first batch of
+            `x` calibrates a model that Keras has not quantised.
 
     Returns:
         The report; `ParityReport.ok` says whether everything agrees.

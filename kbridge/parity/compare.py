@@ -53,6 +53,8 @@ _TOLERANCES = {
     "float32": (1e-4, 1e-5, False),
     # NB: 8 bits, so one rounding is up to 0.4 %; it adds up over the layers of a deep net.
     "bfloat16": (0.02, 0.02, True),
+    # NB: one rounding is up to 0.4 % of the largest value.
+    "int8": (0.05, 0.05, True),
 }
 
 

@@ -56,6 +56,8 @@ class JvmSide:
         from kbridge.jvm.model import load
 
         self._spec = case.spec
+        if options.get("precision") == "int8" and not _is_quantised(case.spec):
+            options["calibration"] = self._packed(case.batches[0])
         self._model = load(case.bundle, **options)
 
     def __enter__(self) -> JvmSide:
@@ -80,6 +82,11 @@ class JvmSide:
 
     def _packed(self, inputs: Flat) -> Any:
         return pack(self._spec["input_structure"], inputs)
+
+
+def _is_quantised(spec: dict[str, Any]) -> bool:
+    """Whether Keras has quantised the model: it is then exact as it is."""
+    return any(weight["dtype"] == "int8" for weight in spec["weights"].values())
 
 
 @contextmanager

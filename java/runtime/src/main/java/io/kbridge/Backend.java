@@ -7,7 +7,7 @@ import org.nd4j.linalg.factory.Nd4j;
 /** What computes: checks the engine and device asked for against the ND4J backend in the class path. */
 final class Backend {
   private static final List<String> ENGINES = List.of("auto", "nd4j", "onednn");
-  private static final List<String> PRECISIONS = List.of("float32", "bfloat16");
+  private static final List<String> PRECISIONS = List.of("float32", "bfloat16", "int8");
   private static final String ONE = " One JVM has one backend: for both, run a second JVM (from Python: host=\"process\").";
 
   private Backend() {}
@@ -48,6 +48,11 @@ final class Backend {
           ErrorCode.INVALID_INPUT,
           "Expected precision 'float32' with ND4J's steps (engine 'nd4j', or a GPU). Received: '" + options.precision()
               + "'. Use engine 'onednn' on the CPU for it.");
+    }
+    if (options.calibration() != null && !options.precision().equals("int8")) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected a calibration with precision 'int8' alone. Received: one with '" + options.precision() + "'. Leave it out, or choose 'int8'.");
     }
   }
 

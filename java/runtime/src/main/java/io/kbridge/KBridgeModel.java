@@ -5,6 +5,7 @@ import io.kbridge.bundle.Golden;
 import io.kbridge.graph.GraphOutput;
 import io.kbridge.graph.LayerOutput;
 import io.kbridge.graph.ModelGraph;
+import io.kbridge.plan.Finite;
 import io.kbridge.plan.Plan;
 import io.kbridge.plan.PlanCache;
 import io.kbridge.plan.PlanCompiler;
@@ -233,6 +234,18 @@ public final class KBridgeModel implements AutoCloseable {
     return compute(s -> s.plans.describe(InputCheck.check(s.inputs, inputs), runs));
   }
 
+  /**
+   * Finds out how large the values get that convolutions and products read, for {@link LoadOptions.Builder#calibration}.
+   *
+   * @param samples inputs like those to come, each as for {@link #predict(Map)}
+   * @return the range of each value over all samples
+   * @throws KBridgeException INVALID_INPUT if inputs do not fit the model, there are none, or a value gets infinite or NaN
+   * @throws IllegalStateException if the model is closed
+   */
+  public Calibration calibrate(Iterable<Map<String, INDArray>> samples) {
+    return compute(s -> s.calibrate(samples));
+  }
+
   /** Tells whether {@link #selfTest()} has anything to run. */
   boolean hasGolden() {
     return read(s -> s.bundle.golden() != null);
@@ -287,6 +300,11 @@ public final class KBridgeModel implements AutoCloseable {
     lock.writeLock().lock();
     try {
       State before = checkOpen();
+      if (options.calibration() != null) {
+        throw new KBridgeException(
+            ErrorCode.INVALID_INPUT,
+            "Expected a model without a calibration, which tells of the file's weights. Received: one for precision 'int8'. Load it in float32.");
+      }
       Map<String, INDArray> arrays = Reinitialization.of(before.bundle, seed);
       state = new State(before.bundle, arrays, options);
       before.close();
@@ -371,6 +389,7 @@ public final class KBridgeModel implements AutoCloseable {
     private final Map<String, TensorInfo> outputs;
 
     State(Bundle bundle, Map<String, INDArray> arrays, LoadOptions options) {
+      Calibration.require(bundle.graph(), options);
       this.bundle = bundle;
       this.arrays = arrays;
       this.graph = bundle.graph();
@@ -441,6 +460,35 @@ public final class KBridgeModel implements AutoCloseable {
       try (Plan plan = compiler.compile(PlanCache.shapes(given), names, compiler.engineSuits(given))) {
         return plan.run(given);
       }
+    }
+
+    Calibration calibrate(Iterable<Map<String, INDArray>> samples) {
+      Map<String, double[]> ranges = new LinkedHashMap<>();
+      Set<String> names = Calibration.valuesOf(graph);
+      try (PlanCache values = new PlanCache(compiler, names, 1, 1)) {
+        for (Map<String, INDArray> sample : samples) {
+          values.run(
+              InputCheck.check(inputs, sample),
+              found -> {
+                found.forEach((name, value) -> extend(ranges, name, value));
+                return null;
+              });
+        }
+      }
+      if (ranges.isEmpty() && !names.isEmpty()) {
+        throw new KBridgeException(ErrorCode.INVALID_INPUT, "Expected samples to calibrate with. Received: none. Give inputs like those to come.");
+      }
+      return Calibration.of(ranges);
+    }
+
+    private static void extend(Map<String, double[]> ranges, String name, INDArray value) {
+      if (value.isEmpty()) {
+        return;
+      }
+      boolean finite = Finite.all(value);
+      double least = finite ? value.minNumber().doubleValue() : Double.NEGATIVE_INFINITY;
+      double most = finite ? value.maxNumber().doubleValue() : Double.POSITIVE_INFINITY;
+      ranges.merge(name, new double[] {least, most}, (a, b) -> new double[] {Math.min(a[0], b[0]), Math.max(a[1], b[1])});
     }
 
     SameDiff sameDiff() {

@@ -15,6 +15,7 @@ public final class LoadOptions {
 
   private final String engine;
   private final String precision;
+  private final Calibration calibration;
   private final String device;
   private final int threads;
   private final boolean verifyDigests;
@@ -25,6 +26,7 @@ public final class LoadOptions {
   private LoadOptions(Builder builder) {
     this.engine = builder.engine;
     this.precision = builder.precision;
+    this.calibration = builder.calibration;
     this.device = builder.device;
     this.threads = builder.threads;
     this.verifyDigests = builder.verifyDigests;
@@ -67,6 +69,15 @@ public final class LoadOptions {
    */
   public String precision() {
     return precision;
+  }
+
+  /**
+   * Returns how large values get that are rounded to 8 bits.
+   *
+   * @return the calibration, or null
+   */
+  public Calibration calibration() {
+    return calibration;
   }
 
   /**
@@ -121,7 +132,7 @@ public final class LoadOptions {
    */
   Engine newEngine(Runnable packed) {
     boolean nd4j = engine.equals("nd4j") || !NativeArrays.inHostMemory();
-    return nd4j ? Engine.NONE : new OneDnnEngine(precision, packed);
+    return nd4j ? Engine.NONE : new OneDnnEngine(precision, calibration, packed);
   }
 
   OpRegistry registry() {
@@ -132,6 +143,7 @@ public final class LoadOptions {
   public static final class Builder {
     private String engine = "auto";
     private String precision = "float32";
+    private Calibration calibration;
     private String device = "auto";
     private int threads;
     private boolean verifyDigests = true;
@@ -160,6 +172,17 @@ public final class LoadOptions {
      */
     public Builder precision(String value) {
       precision = Objects.requireNonNull(value, "precision");
+      return this;
+    }
+
+    /**
+     * Tells how large values get, so that the precision {@code int8} can round them to 8 bits.
+     *
+     * @param value what {@link KBridgeModel#calibrate} has found on samples for the same bundle
+     * @return this
+     */
+    public Builder calibration(Calibration value) {
+      calibration = Objects.requireNonNull(value, "calibration");
       return this;
     }
 

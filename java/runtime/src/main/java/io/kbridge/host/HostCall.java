@@ -137,6 +137,16 @@ public final class HostCall {
     return result;
   }
 
+  /**
+   * Finds out how large the values get that convolutions and products read.
+   *
+   * @param addresses as for {@link #run}
+   * @return JSON: an object that has the smallest and the largest number of each value
+   */
+  public String calibrate(long... addresses) {
+    return new ObjectMapper().valueToTree(model.calibrate(List.of(inputs(addresses))).ranges()).toString();
+  }
+
   private static long bytes(INDArray array) {
     return array.isEmpty() ? 0 : array.length() * array.dataType().width();
   }

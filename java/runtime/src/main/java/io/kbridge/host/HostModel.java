@@ -1,10 +1,12 @@
 package io.kbridge.host;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kbridge.Calibration;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridge;
 import io.kbridge.KBridgeException;
@@ -39,8 +41,8 @@ public final class HostModel implements AutoCloseable {
    * Loads a bundle.
    *
    * @param path of the bundle
-   * @param optionsJson an object that may have {@code engine}, {@code precision}, {@code device} (texts), {@code threads} (an integer) and {@code
-   *     verifyDigests} (a boolean); what is absent or null keeps its default
+   * @param optionsJson an object that may have {@code engine}, {@code precision}, {@code device} (texts), {@code threads} (an integer), {@code
+   *     verifyDigests} (a boolean) and {@code calibration} (an object of lists of two numbers); what is absent or null keeps its default
    * @return the model
    * @throws KBridgeException if the bundle cannot be read or run
    */
@@ -67,6 +69,9 @@ public final class HostModel implements AutoCloseable {
     }
     if (json.hasNonNull("verifyDigests")) {
       options.verifyDigests(json.get("verifyDigests").asBoolean());
+    }
+    if (json.hasNonNull("calibration")) {
+      options.calibration(Calibration.of(JSON.convertValue(json.get("calibration"), new TypeReference<Map<String, double[]>>() {})));
     }
     return new HostModel(KBridge.load(Paths.get(path), options.build()));
   }

@@ -65,16 +65,16 @@ final class Call {
    */
   Call read(OpContext context, Site site, int argument, Layout layout, String value, INDArray array) {
     boolean isBlocked = value != null && site.session().isBlocked(value);
-    boolean isHalf = value != null && site.session().isHalf(value);
+    Numbers stored = value == null ? Numbers.FLOAT : site.session().numbers(value);
     boolean wantsBlocked = layout.reorders(array.shape());
     memory.desc wanted = session.own(layout.desc(array.shape()));
-    if (isBlocked == wantsBlocked && isHalf == layout.isHalf()) {
+    if (isBlocked == wantsBlocked && stored.isLike(layout.numbers())) {
       return arg(argument, wanted, array);
     }
     INDArray copy = context.scratch(DataType.FLOAT, array.shape());
     Layout lies = isBlocked == wantsBlocked ? layout : Layout.spatial(array.shape(), true).blocked(isBlocked);
-    memory.desc given = session.own(lies.half(isHalf).desc(array.shape()));
-    before.add(Reorder.of(session, given, array, wanted, copy));
+    memory.desc given = session.own(lies.stored(stored).desc(array.shape()));
+    before.add(Reorder.of(session, given, array, wanted, copy, stored.step() / layout.numbers().step()));
     return arg(argument, wanted, copy);
   }
 
@@ -89,15 +89,15 @@ final class Call {
    */
   Call write(OpContext context, Site site, Layout layout, INDArray result) {
     boolean isBlocked = site.session().isBlocked(site.result());
-    boolean isHalf = site.session().isHalf(site.result());
+    Numbers stored = site.session().numbers(site.result());
     memory.desc written = session.own(layout.desc());
-    if (isBlocked == layout.reorders(layout.shape()) && isHalf == layout.isHalf()) {
+    if (isBlocked == layout.reorders(layout.shape()) && stored.isLike(layout.numbers())) {
       return arg(DNNL_ARG_DST, written, result);
     }
     INDArray copy = context.scratch(DataType.FLOAT, layout.shape());
     Layout lies = isBlocked == layout.reorders(layout.shape()) ? layout : Layout.spatial(layout.shape(), true).blocked(isBlocked);
-    memory.desc wanted = session.own(lies.half(isHalf).desc());
-    after.add(Reorder.of(session, written, copy, wanted, result));
+    memory.desc wanted = session.own(lies.stored(stored).desc());
+    after.add(Reorder.of(session, written, copy, wanted, result, layout.numbers().step() / stored.step()));
     return arg(DNNL_ARG_DST, written, copy);
   }
 

@@ -34,12 +34,13 @@ final class Convolution {
   private final INDArray w;
   private final Window window;
   private final boolean depthwise;
-  private final boolean half;
+  private final Numbers numbers;
+  private final SmallKernel small;
   private final long groups;
   private final long filters;
   private final Affine affine;
 
-  private Convolution(Site site, Window window, boolean depthwise, boolean half) {
+  private Convolution(Site site, Window window, boolean depthwise, Numbers numbers) {
     this.site = site;
     this.window = window;
     this.depthwise = depthwise;
@@ -49,8 +50,9 @@ final class Convolution {
     long channels = x.size(window.channelsLast() ? n + 1 : 1);
     this.groups = depthwise ? channels : channels / w.size(n);
     this.filters = depthwise ? channels * w.size(n + 1) : w.size(n + 1);
-    this.half = half;
+    this.numbers = numbers;
     this.affine = new Affine(filters).absorb(site, to(false));
+    this.small = numbers.isSmall() ? new SmallKernel(site, w, affine, numbers) : null;
   }
 
   static void register() {
@@ -71,8 +73,9 @@ final class Convolution {
     if (window == null || !fits) {
       return null;
     }
-    OpMapping inHalf = site.session().isBfloat16() && site.isConstant(1) ? new Convolution(site, window, depthwise, true).lower() : null;
-    return inHalf == null ? new Convolution(site, window, depthwise, false).lower() : inHalf;
+    Numbers wanted = site.session().isBfloat16() ? Numbers.HALF : site.session().rounded(site.head());
+    OpMapping rounded = wanted != null && site.isConstant(1) ? new Convolution(site, window, depthwise, wanted).lower() : null;
+    return rounded == null ? new Convolution(site, window, depthwise, Numbers.FLOAT).lower() : rounded;
   }
 
   private OpMapping lower() {
@@ -90,12 +93,12 @@ final class Convolution {
   }
 
   private Layout from(boolean blocked) {
-    return Layout.spatial(x.shape(), window.channelsLast()).blocked(blocked).half(half);
+    return Layout.spatial(x.shape(), window.channelsLast()).blocked(blocked).stored(numbers);
   }
 
   private Layout to(boolean blocked) {
     Layout layout = Layout.spatial(window.shape(x.size(0), filters), window.channelsLast()).blocked(blocked);
-    return layout.half(half && site.session().isHalf(site.result()));
+    return layout.stored(numbers == Numbers.FLOAT ? numbers : site.session().numbers(site.result()));
   }
 
   private OpMapping lower(Form form) {
@@ -108,11 +111,18 @@ final class Convolution {
     if (post == null || inPlace && post.summed() == null || form.implementation != null && post.isEmpty()) {
       return null;
     }
-    convolution_forward.primitive_desc found = OneDnn.ask(() -> describe(form, post.attr()));
+    primitive_attr attr = post.rounded().attr();
+    if (small != null) {
+      small.scale(attr);
+    }
+    convolution_forward.primitive_desc found = OneDnn.ask(() -> describe(form, attr));
     if (found == null) {
       return null;
     }
     site.session().own(found);
+    if (small != null && !IntegerProduct.canPack(whole(), site.session().own(found.weights_desc()))) {
+      return null;
+    }
     return context -> compile(context, form, found, post);
   }
 
@@ -120,7 +130,7 @@ final class Convolution {
   private boolean suitsWinograd() {
     boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    return site.isConstant(1) && three && dense && !half && groups == 1 && window.channelsLast() && w.size(2) >= 32
+    return site.isConstant(1) && three && dense && numbers == Numbers.FLOAT && groups == 1 && window.channelsLast() && w.size(2) >= 32
         && w.size(2) % Layout.BLOCK == 0 && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
@@ -165,7 +175,7 @@ final class Convolution {
 
   private convolution_forward.primitive_desc describe(Form form, primitive_attr attr) {
     prop_kind kind = prop_kind.forward_inference;
-    memory.desc kernel = OneDnn.any(half, kernelDims());
+    memory.desc kernel = OneDnn.any(small == null ? numbers.type() : memory.data_type.s8, kernelDims());
     memory.desc bias = bias();
     long[] strides = window.strides();
     long[] gaps = window.gaps();
@@ -199,7 +209,7 @@ final class Convolution {
     call.write(context, site, form.to, z);
     memory.desc bias = bias();
     if (bias != null) {
-      call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, affine::shift));
+      call.arg(DNNL_ARG_BIAS, site.weights().numbers(site.key(affine.links()) + " shift", bias, small == null ? affine::shift : small::bias));
     }
     post.bind(context, call);
     return call.scratch(context, found).step();
@@ -222,10 +232,18 @@ final class Convolution {
     memory.desc wanted = site.session().own(found.weights_desc());
     memory.desc given = site.session().own(OneDnn.strided(kernelDims(), kernelStrides()));
     String key = site.head().inputs().get(1);
+    if (small != null) {
+      return site.weights().packed(site.key(affine.links()) + " in 8 bits", wanted, whole(), small.content());
+    }
     return affine.scales()
         ? site.weights().packed(
             key + " scaled " + site.key(affine.links()), wanted, given, () -> new FloatPointer(affine.scaled(OneDnn.content(w))))
         : site.weights().packed(key, wanted, given, () -> NativeArrays.borrowed(w));
+  }
+
+  /** Describes the kernel in 8 bits as it is rounded, in the order of the model's. */
+  private memory.desc whole() {
+    return site.session().own(OneDnn.strided(memory.data_type.s8, kernelDims(), kernelStrides()));
   }
 
   private long[] kernelDims() {

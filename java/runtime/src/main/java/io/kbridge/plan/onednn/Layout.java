@@ -17,32 +17,37 @@ final class Layout {
   private final long[] shape;
   private final int[][] runs;
   private final boolean blocked;
-  private final boolean half;
+  private final Numbers numbers;
 
   private Layout(long[] shape, int[][] runs) {
-    this(shape, runs, false, false);
+    this(shape, runs, false, Numbers.FLOAT);
   }
 
-  private Layout(long[] shape, int[][] runs, boolean blocked, boolean half) {
+  private Layout(long[] shape, int[][] runs, boolean blocked, Numbers numbers) {
     this.shape = shape;
     this.runs = runs;
     this.blocked = blocked;
-    this.half = half;
+    this.numbers = numbers;
   }
 
   /** The same array with its channels in blocks, each block of a position together; for channels last with two spatial axes. */
   Layout blocked(boolean wanted) {
-    return wanted ? new Layout(shape, runs, true, half) : this;
+    return wanted ? new Layout(shape, runs, true, numbers) : this;
   }
 
   /** The same array with bfloat16 numbers, or with float32 ones. */
   Layout half(boolean wanted) {
-    return wanted == half ? this : new Layout(shape, runs, blocked, wanted);
+    return stored(wanted ? Numbers.HALF : Numbers.FLOAT);
   }
 
-  /** Tells whether the numbers are bfloat16. */
-  boolean isHalf() {
-    return half;
+  /** The same array with its numbers stored in another way. */
+  Layout stored(Numbers wanted) {
+    return wanted == numbers ? this : new Layout(shape, runs, blocked, wanted);
+  }
+
+  /** Tells how the numbers are stored. */
+  Numbers numbers() {
+    return numbers;
   }
 
   /** Tells whether the channels of an image of this shape, channels last, are whole blocks. */
@@ -171,7 +176,7 @@ final class Layout {
       return null;
     }
     if (blocked && isInBlocks(operand)) {
-      return new memory.desc(dims, OneDnn.type(half), memory.format_tag.aBcd16b);
+      return new memory.desc(dims, numbers.type(), memory.format_tag.aBcd16b);
     }
     long[] own = aligned(operand);
     long[] dense = NativeArrays.strides(own);
@@ -179,7 +184,7 @@ final class Layout {
     for (int i = 0; i < strides.length; i++) {
       strides[i] = runs[i][1] > runs[i][0] ? dense[runs[i][1] - 1] : 1;
     }
-    return OneDnn.strided(half, dims, strides);
+    return OneDnn.strided(numbers.type(), dims, strides);
   }
 
   /**

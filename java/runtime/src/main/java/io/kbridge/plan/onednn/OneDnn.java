@@ -1,6 +1,8 @@
 package io.kbridge.plan.onednn;
 
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2_vnni;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_bf16;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_vnni;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
 
 import java.util.function.Supplier;
@@ -29,34 +31,37 @@ final class OneDnn {
 
   /** Describes memory by dimensions and strides, both in elements. */
   static memory.desc strided(long[] dims, long[] strides) {
-    return strided(false, dims, strides);
+    return strided(memory.data_type.f32, dims, strides);
   }
 
-  /** Describes memory of bfloat16 or float32 numbers by dimensions and strides, both in elements. */
-  static memory.desc strided(boolean half, long[] dims, long[] strides) {
-    return new memory.desc(dims, type(half), strides);
-  }
-
-  /** Returns oneDNN's name for bfloat16 or float32. */
-  static memory.data_type type(boolean half) {
-    return half ? memory.data_type.bf16 : memory.data_type.f32;
+  /** Describes memory of numbers of some type by dimensions and strides, both in elements. */
+  static memory.desc strided(memory.data_type type, long[] dims, long[] strides) {
+    return new memory.desc(dims, type, strides);
   }
 
   /** Tells whether this CPU computes with bfloat16. */
   static boolean hasBfloat16() {
+    return has(dnnl_cpu_isa_avx512_core_bf16);
+  }
+
+  /** Tells whether this CPU multiplies 8-bit numbers and adds up in 32 bits (VNNI). Others add up in 16 bits first, where large sums are cut. */
+  static boolean hasInt8() {
+    return has(dnnl_cpu_isa_avx512_core_vnni) || has(dnnl_cpu_isa_avx2_vnni);
+  }
+
+  private static boolean has(int instructions) {
     cpu();
-    int known = dnnl_get_effective_cpu_isa();
-    return (known & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    return (dnnl_get_effective_cpu_isa() & instructions) == instructions;
   }
 
   /** Describes memory whose layout the primitive chooses. */
   static memory.desc any(long... dims) {
-    return any(false, dims);
+    return any(memory.data_type.f32, dims);
   }
 
-  /** Describes memory of bfloat16 or float32 numbers whose layout the primitive chooses. */
-  static memory.desc any(boolean half, long... dims) {
-    return new memory.desc(dims, type(half), memory.format_tag.any);
+  /** Describes memory of numbers of some type whose layout the primitive chooses. */
+  static memory.desc any(memory.data_type type, long... dims) {
+    return new memory.desc(dims, type, memory.format_tag.any);
   }
 
   /** Tells whether an array is what oneDNN gets from us: float32 with at least one element. */

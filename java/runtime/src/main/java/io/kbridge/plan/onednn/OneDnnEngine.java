@@ -1,5 +1,6 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.Calibration;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.graph.GraphNode;
@@ -20,6 +21,7 @@ public final class OneDnnEngine implements Engine {
   private final String choice;
   private final Weights weights;
   private final boolean bfloat16;
+  private final Quantisation quantisation;
   private final Set<String> avoided = ConcurrentHashMap.newKeySet();
   private final Ground ground = new Ground();
   private Boolean preferred;
@@ -30,17 +32,18 @@ public final class OneDnnEngine implements Engine {
    * @param packed told whenever weights have been copied into memory of the engine's own
    */
   public OneDnnEngine(Runnable packed) {
-    this("float32", packed);
+    this("float32", null, packed);
   }
 
   /**
    * Makes the engine; loads oneDNN.
    *
-   * @param precision {@code float32}, or {@code bfloat16} to compute products with such numbers
+   * @param precision {@code float32}, or {@code bfloat16} or {@code int8} to compute products with such numbers
+   * @param calibration how large values get that are rounded to 8 bits; null to round none
    * @param packed told whenever weights have been copied into memory of the engine's own
    * @throws KBridgeException DEVICE_UNAVAILABLE if the CPU does not compute with them
    */
-  public OneDnnEngine(String precision, Runnable packed) {
+  public OneDnnEngine(String precision, Calibration calibration, Runnable packed) {
     OneDnn.cpu();
     bfloat16 = precision.equals("bfloat16");
     if (bfloat16 && !OneDnn.hasBfloat16()) {
@@ -48,9 +51,15 @@ public final class OneDnnEngine implements Engine {
           ErrorCode.DEVICE_UNAVAILABLE,
           "Expected a CPU that computes with bfloat16 (AVX512-BF16 or AMX). Received: one without. Use precision 'float32'.");
     }
+    if (precision.equals("int8") && !OneDnn.hasInt8()) {
+      throw new KBridgeException(
+          ErrorCode.DEVICE_UNAVAILABLE,
+          "Expected a CPU that multiplies 8-bit numbers (AVX512-VNNI or AVX-VNNI). Received: one without. Use precision 'float32'.");
+    }
+    quantisation = new Quantisation(calibration);
     weights = new Weights(packed);
     // NB: Winograd's algorithm is there for float32 only.
-    choice = bfloat16 ? "never" : System.getProperty(WINOGRAD, "measure");
+    choice = bfloat16 || calibration != null ? "never" : System.getProperty(WINOGRAD, "measure");
     if (!choice.equals("measure")) {
       preferred = choice.equals("always");
     }
@@ -71,7 +80,12 @@ public final class OneDnnEngine implements Engine {
     return bfloat16;
   }
 
-  /** Returns the names of nodes that oneDNN cannot compute with bfloat16 numbers. */
+  /** Tells what is rounded to 8 bits. */
+  Quantisation quantisation() {
+    return quantisation;
+  }
+
+  /** Returns the names of nodes that oneDNN cannot compute with the numbers of the precision. */
   Set<String> avoided() {
     return avoided;
   }

@@ -31,6 +31,7 @@ final class OneDnnSession implements Engine.Session {
   private final Map<GraphNode, List<GraphNode>> stacks = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
   private final Set<String> half = new HashSet<>();
+  private final Set<String> small = new HashSet<>();
   private boolean gainsFromBlocks;
   private boolean closed;
 
@@ -55,6 +56,7 @@ final class OneDnnSession implements Engine.Session {
     if (isBfloat16()) {
       half.addAll(Halves.find(found, constant, visible, engine.avoided()));
     }
+    small.addAll(engine.quantisation().find(found, constant, visible, engine.avoided()));
     return stacked(found.stream().map(this::register).collect(Collectors.toList()), Stacks.find(found, visible));
   }
 
@@ -108,6 +110,9 @@ final class OneDnnSession implements Engine.Session {
     Chain chain = chains.get(context.node());
     Head head = Heads.of(chain.head());
     OpMapping mapping = head == null ? null : head.lower(new Site(context, chain, this));
+    if (mapping == null && touches(small, context.node())) {
+      throw new Engine.Unsuitable(context.node());
+    }
     if (mapping == null && chain.members().size() == 1 && (touches(blocked, context.node()) || touches(half, context.node()))) {
       throw new Engine.Unsuitable(context.node());
     }
@@ -120,7 +125,7 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public Engine.Session without(GraphNode node) {
-    return touches(half, node) && engine.avoid(node) ? engine.start(inBlocks) : null;
+    return (touches(half, node) || touches(small, node)) && engine.avoid(node) ? engine.start(inBlocks) : null;
   }
 
   @Override
@@ -152,6 +157,19 @@ final class OneDnnSession implements Engine.Session {
   /** Tells whether a value's numbers are bfloat16. */
   boolean isHalf(String value) {
     return half.contains(value);
+  }
+
+  /** Tells how a value's numbers are stored. */
+  Numbers numbers(String value) {
+    if (small.contains(value)) {
+      return engine.quantisation().of(value);
+    }
+    return half.contains(value) ? Numbers.HALF : Numbers.FLOAT;
+  }
+
+  /** Tells how a product is to read its first operand in 8 bits; null if it is not. */
+  Numbers rounded(GraphNode head) {
+    return engine.quantisation().of(head);
   }
 
   /** Tells whether products are computed with bfloat16 numbers where that is possible. */

@@ -104,7 +104,7 @@ final class PostOps {
     }
     String other = Binary.beside(node, through);
     INDArray array = site.array(other);
-    Layout own = layout.half(site.session().isHalf(other));
+    Layout own = layout.stored(site.session().numbers(other));
     memory.desc desc = own.desc(array.shape());
     if (desc == null) {
       return false;
@@ -125,7 +125,7 @@ final class PostOps {
     boolean readOnce = site.chain().members().stream().filter(node -> node.inputs().contains(value)).count() == 1;
     // NB: and in the order and the type in which the result is to lie.
     return readOnce && site.isLastUse(value) && site.session().isBlocked(value) == layout.reorders(layout.shape())
-        && site.session().isHalf(value) == layout.isHalf();
+        && site.session().numbers(value).isLike(layout.numbers());
   }
 
   private boolean addAffine(GraphNode node, String through) {
@@ -136,6 +136,14 @@ final class PostOps {
     addVector(algorithm.binary_mul, node.name() + " scale", affine.scale());
     addVector(algorithm.binary_add, node.name() + " shift", affine.shift());
     return true;
+  }
+
+  /** Lets the result be stored as it is to be stored. */
+  PostOps rounded() {
+    if (layout.numbers().isSmall()) {
+      ops.append_eltwise(1f, algorithm.eltwise_linear, (float) (1 / layout.numbers().step()), 0);
+    }
+    return this;
   }
 
   /** Adds an operation with one number per channel. */

@@ -54,7 +54,7 @@ final class Product {
   /** {@code Einsum} of two arrays, if each group of axes that have one part in the product lies like one axis. */
   private static OpMapping einsum(Site site) {
     String[] terms = site.head().attrs().getString("subscripts").replace(" ", "").split(",|->", -1);
-    if (terms.length != 3 || !site.isFloat() || !site.hasInput(0) || !site.hasInput(1) || !List.of(terms).stream().allMatch(Product::isPlain)) {
+    if (terms.length != 3 || !site.hasInput(0) || !site.hasInput(1) || !List.of(terms).stream().allMatch(Product::isPlain)) {
       return null;
     }
     // NB: oneDNN takes a vector for a matrix, and then fails in some products of vectors when they run.
@@ -76,7 +76,7 @@ final class Product {
     }
     Labels z = new Labels(terms[2], shape);
     OpMapping dense = InnerProduct.einsum(site, a, b, z, shape);
-    return dense == null ? strided(site, a, b, z, shape) : dense;
+    return dense == null && site.isFloat() ? strided(site, a, b, z, shape) : dense;
   }
 
   private static boolean isPlain(String term) {

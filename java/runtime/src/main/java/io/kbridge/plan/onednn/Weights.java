@@ -34,6 +34,7 @@ final class Weights implements AutoCloseable {
 
   private final Map<String, List<Packed>> packed = new HashMap<>();
   private final Map<String, Boolean> finite = new HashMap<>();
+  private final Map<String, float[]> steps = new HashMap<>();
   private final Arena arena = Arena.growing();
   private final Runnable told;
 
@@ -134,6 +135,10 @@ final class Weights implements AutoCloseable {
 
   private synchronized boolean isFinite(String name, INDArray content) {
     return finite.computeIfAbsent(name, key -> Finite.all(content));
+  }
+
+  private synchronized float[] steps(String key, Supplier<float[]> find) {
+    return steps.computeIfAbsent(key, k -> find.get());
   }
 
   private synchronized void leave(Set<Packed> all) {
@@ -255,6 +260,17 @@ final class Weights implements AutoCloseable {
      */
     boolean isFinite(String name, INDArray content) {
       return weights.isFinite(name, content);
+    }
+
+    /**
+     * Returns the steps of a kernel in 8 bits; they are found once.
+     *
+     * @param key names the content
+     * @param find finds them
+     * @return the steps; not to be changed
+     */
+    float[] steps(String key, Supplier<float[]> find) {
+      return weights.steps(key, find);
     }
 
     @Override
