@@ -12,6 +12,7 @@ _TITLES = {
     "inference": "Inference latency",
     "training": "Training steps",
     "bridge": "Bridge overhead: a model that does nothing",
+    "start": "Start: from load to first prediction",
     "export": "Export time",
 }
 _NOTES = {
@@ -33,6 +34,10 @@ _NOTES = {
         "what fresh memory for the output costs: Python makes a new array for each call, as the "
         "first NumPy row does; the call in Java "
         "writes to memory it keeps, as the second does."
+    ),
+    "start": (
+        "Each round is a new JVM that has run MobileNet before. The second row loads the bundle "
+        "again when the clock has already decided which algorithms are the fastest here."
     ),
     "export": (
         "VGG16, from a live Keras model to a file, against the same arrays written with h5py."
@@ -190,7 +195,7 @@ def _times(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
         if cell.median is None:
             rows.append([cell.workload, batch, _name(cell), *["-"] * 9])
             continue
-        found = None if cell.section == "bridge" else ratio(cell, cells)
+        found = None if cell.section in ("bridge", "start") else ratio(cell, cells)
         rows.append(
             [
                 cell.workload,

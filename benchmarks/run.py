@@ -21,11 +21,12 @@ from benchmarks.harness import Cell, Timing
 from benchmarks.inference import section as inference_section
 from benchmarks.inference.workloads import WORKLOADS
 from benchmarks.jvm import JavaLauncher
+from benchmarks.starting import section as start_section
 from benchmarks.training import section as training_section
 from benchmarks.training.workloads import WORKLOADS as TRAINING_WORKLOADS
 
 HERE = Path(__file__).resolve().parent
-SECTIONS = (inference_section, training_section, bridge_section, export_section)
+SECTIONS = (inference_section, training_section, bridge_section, start_section, export_section)
 # Those whose workloads can be asked for by name.
 _BY_NAME = (inference_section, training_section)
 _NAMES = [workload.name for workload in (*WORKLOADS, *TRAINING_WORKLOADS)]

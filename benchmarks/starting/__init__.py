@@ -1,0 +1,1 @@
+"""How long it takes from a bundle to the first prediction."""
