@@ -14,6 +14,7 @@ To a JVM in a process of its own they cross through shared memory (`kbridge.jvm.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from functools import cache
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from kbridge import errors
+
+_char_in, _addressof = ctypes.c_char.from_buffer, ctypes.addressof
 
 NAMES = (
     *("float16", "float32", "float64", "bfloat16", "bool"),
@@ -95,4 +98,9 @@ def contiguous(array: np.ndarray, wanted: np.dtype) -> np.ndarray:
 
 def address(array: np.ndarray) -> int:
     """Returns where the first element lies; the caller keeps `array` alive while it is used."""
-    return array.__array_interface__["data"][0]
+    try:
+        # NB: four times as fast as asking the array; a call of a small model is done in that time.
+        return _addressof(_char_in(array))
+    except (TypeError, ValueError):
+        # NB: what is read-only, empty, not dense or of a type that buffers have no name for.
+        return array.__array_interface__["data"][0]

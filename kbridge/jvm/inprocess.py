@@ -57,7 +57,7 @@ class _InProcessJvm(Jvm):
 
         # NB: for a small model each line here counts: a method is looked up, an exception named and
         # an address asked for in as much time as a layer takes.
-        run, failure = call.runOne, jpype.JException
+        run, failure, address = call.runOne, jpype.JException, arrays.address
         rooms: list[tuple[np.ndarray, int]] = []
 
         def direct(x: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ class _InProcessJvm(Jvm):
                 y, where = made.pop()
                 rooms.extend(made)
             try:
-                run(x.ctypes.data, where)
+                run(address(x), where)
             except failure as e:
                 raise host.java_error(e) from e
             return y
