@@ -7,14 +7,22 @@ from typing import Any
 
 import pytest
 
-PROPERTY = "io.kbridge.onednn.winograd"
-
 
 @pytest.fixture
 def winograd(jvm: Any) -> Iterator[Callable[[str], None]]:
     """Gives a function that decides about Winograd's algorithm, for models loaded later."""
+    yield from _deciding("io.kbridge.onednn.winograd")
+
+
+@pytest.fixture
+def dividing(jvm: Any) -> Iterator[Callable[[str], None]]:
+    """Gives a function that decides whether cores share out samples, for models loaded later."""
+    yield from _deciding("io.kbridge.divide")
+
+
+def _deciding(name: str) -> Iterator[Callable[[str], None]]:
     import jpype
 
     system = jpype.JClass("java.lang.System")
-    yield lambda choice: system.setProperty(PROPERTY, choice)
-    system.clearProperty(PROPERTY)
+    yield lambda choice: system.setProperty(name, choice)
+    system.clearProperty(name)

@@ -1,6 +1,7 @@
 package io.kbridge.plan;
 
 import io.kbridge.graph.GraphNode;
+import io.kbridge.graph.ModelGraph;
 import java.util.List;
 import java.util.function.Predicate;
 
@@ -19,6 +20,17 @@ public interface Engine extends AutoCloseable {
    * @return what compiles the plan's nodes; the plan closes it
    */
   Session start();
+
+  /**
+   * Tells whether plans of this engine may be run for a part of the samples at a time: whether a graph computes each sample of a batch by
+   * itself, from operations that this engine has.
+   *
+   * @param graph the graph
+   * @return true if so; samples are then the first axis of all inputs and outputs
+   */
+  default boolean keepsSamplesApart(ModelGraph graph) {
+    return false;
+  }
 
   /** Gives back what the plans share; no plan of this engine may run again. */
   @Override

@@ -253,6 +253,23 @@ public final class NativeArrays {
   }
 
   /**
+   * Copies some elements of one array into another of its type; in this process's memory only.
+   *
+   * @param from a dense 'c' order array
+   * @param fromFirst the first element to copy
+   * @param to another
+   * @param toFirst where that goes
+   * @param count how many elements
+   */
+  static void copy(INDArray from, long fromFirst, INDArray to, long toFirst, long count) {
+    int width = from.dataType().width();
+    try (Pointer source = new Borrowed(address(from) + fromFirst * width);
+        Pointer target = new Borrowed(address(to) + toFirst * width)) {
+      Pointer.memcpy(target, source, count * width);
+    }
+  }
+
+  /**
    * Lets Java read and write a part of an array. The caller keeps the array alive.
    *
    * @param array a dense 'c' order array of float32

@@ -11,7 +11,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * A graph compiled for one set of input shapes. Not reentrant: one thread at a time, so models keep a pool of plans. Shares weights with
  * other plans, owns all other memory.
  */
-public final class Plan implements AutoCloseable {
+public class Plan implements AutoCloseable {
   private final Map<String, INDArray> inputs;
   private final Map<String, INDArray> outputs;
   private final StepList steps;
@@ -106,6 +106,29 @@ public final class Plan implements AutoCloseable {
     session.complete();
   }
 
+  /** Returns the values the plan was compiled for, in its own memory. */
+  Map<String, INDArray> outputs() {
+    return outputs;
+  }
+
+  /** Notes that the way in which this plan was compiled is the one to start with from now on. */
+  void prefer() {
+    session.prefer();
+  }
+
+  /**
+   * Runs the plan for some samples of a batch, on the calling thread and in the cores that it has.
+   *
+   * @param given the whole inputs by name, dense
+   * @param first which sample to begin with
+   * @param results where the values of the whole batch lie, by name
+   */
+  void runSamples(Map<String, INDArray> given, long first, Map<String, INDArray> results) {
+    inputs.forEach((name, array) -> NativeArrays.copy(given.get(name), first * array.length() / array.size(0), array, 0, array.length()));
+    steps.run();
+    outputs.forEach((name, array) -> NativeArrays.copy(array, 0, results.get(name), first * array.length() / array.size(0), array.length()));
+  }
+
   /** Gives the plan's memory back. The plan must not run again; closing again does nothing. */
   @Override
   public void close() {
@@ -126,9 +149,14 @@ public final class Plan implements AutoCloseable {
     return NativeArrays.copy(array);
   }
 
+  /** Returns the array itself where its memory is its elements in order. */
+  static INDArray dense(INDArray array) {
+    return NativeArrays.isDense(array) ? array : array.dup('c');
+  }
+
   private static void copy(INDArray from, INDArray to) {
     if (!to.isEmpty()) {
-      NativeArrays.copy(NativeArrays.isDense(from) ? from : from.dup('c'), to);
+      NativeArrays.copy(dense(from), to);
     }
   }
 }

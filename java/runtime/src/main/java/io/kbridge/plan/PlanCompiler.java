@@ -20,12 +20,22 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * all plans; memory of a value is used again after its last reader. Thread safe.
  */
 public final class PlanCompiler implements AutoCloseable {
+  /**
+   * The system property that lets cores share out the samples of a batch ({@code always}) or each operation ({@code never}), not what the clock
+   * says ({@code measure}).
+   */
+  public static final String DIVIDE = "io.kbridge.divide";
+
   private final ModelGraph graph;
   private final OpRegistry registry;
   private final Engine engine;
   private final int threads;
   private final Constants constants;
   private final Map<String, INDArray> variables;
+  private final boolean keepsApart;
+  private final String choice = System.getProperty(DIVIDE, "measure");
+  private boolean dividing = !choice.equals("never");
+  private boolean dividingIsKnown = !choice.equals("measure");
 
   /**
    * Makes a compiler that compiles every node by the mapping of its op.
@@ -85,6 +95,7 @@ public final class PlanCompiler implements AutoCloseable {
     this.threads = threads;
     this.variables = variables;
     this.constants = new Constants(arrays);
+    this.keepsApart = engine.keepsSamplesApart(graph);
     requireKnownOps();
   }
 
@@ -124,6 +135,45 @@ public final class PlanCompiler implements AutoCloseable {
   }
 
   private Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
+    Division division = dividing && keepsApart ? Division.of(PlanCache.shapes(inputs), used) : null;
+    if (division == null) {
+      return compileWhole(inputs, wanted, used);
+    }
+    if (!dividingIsKnown) {
+      Plan found = chooseDivision(division.oneRound(), division.oneRound().samplesOf(inputs), wanted, used);
+      if (division.rounds() == 1) {
+        return found;
+      }
+      found.close();
+    }
+    return dividing ? divide(division, inputs, wanted) : compileWhole(inputs, wanted, used);
+  }
+
+  /** Finds out once whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
+  private Plan chooseDivision(Division division, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
+    Plan whole = compileWhole(inputs, wanted, used);
+    Plan divided = divide(division, inputs, wanted);
+    whole.complete();
+    divided.complete();
+    dividing = Race.isFaster(divided, whole, inputs);
+    dividingIsKnown = true;
+    Plan better = dividing ? divided : whole;
+    // NB: in this order, so that what the slower plan alone has used is given back.
+    (dividing ? whole : divided).close();
+    better.prefer();
+    return better;
+  }
+
+  private Plan divide(Division division, Map<String, INDArray> inputs, Collection<String> wanted) {
+    List<Plan> lanes = new ArrayList<>();
+    Map<String, long[]> shapes = division.chunkShapes(inputs);
+    for (int lane = 0; lane < division.lanes(); lane++) {
+      lanes.add(Threads.onOne(() -> compile(shapes, wanted, engine.start(), 1)));
+    }
+    return DividedPlan.of(lanes, division);
+  }
+
+  private Plan compileWhole(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Map<String, long[]> shapes = PlanCache.shapes(inputs);
     Engine.Session session = engine.start();
     Plan plan = compile(shapes, wanted, session, used);

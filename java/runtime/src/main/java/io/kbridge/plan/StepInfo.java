@@ -24,6 +24,20 @@ public final class StepInfo {
     this.microseconds = microseconds;
   }
 
+  private StepInfo(StepInfo step, String implementation) {
+    this.node = step.node;
+    this.members = step.members;
+    this.ops = step.ops;
+    this.scope = step.scope;
+    this.implementation = implementation;
+    this.microseconds = step.microseconds;
+  }
+
+  /** Returns the same with more said about what computes it. */
+  StepInfo noting(String more) {
+    return new StepInfo(this, implementation + more);
+  }
+
   /**
    * Returns the node.
    *

@@ -4,6 +4,7 @@ import io.kbridge.Calibration;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.graph.GraphNode;
+import io.kbridge.graph.ModelGraph;
 import io.kbridge.plan.Engine;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -68,6 +69,11 @@ public final class OneDnnEngine implements Engine {
   @Override
   public Session start() {
     return start(Boolean.TRUE.equals(preferred));
+  }
+
+  @Override
+  public boolean keepsSamplesApart(ModelGraph graph) {
+    return Samples.areApart(graph);
   }
 
   /** Starts a plan in one of the two ways. */

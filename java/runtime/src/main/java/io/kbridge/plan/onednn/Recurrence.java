@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.graph.GraphNode;
+import io.kbridge.plan.Crew;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Threads;

@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.Arena;
+import io.kbridge.plan.Crew;
 import io.kbridge.plan.Finite;
 import io.kbridge.plan.Threads;
 import java.util.ArrayList;

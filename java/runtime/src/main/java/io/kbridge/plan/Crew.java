@@ -1,6 +1,5 @@
-package io.kbridge.plan.onednn;
+package io.kbridge.plan;
 
-import io.kbridge.plan.Threads;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
@@ -8,10 +7,10 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
 /**
- * Threads that share out one step of a plan: the calling thread does one part, others do the rest. Between steps they wait awake for a few
+ * Threads that share out the work of a call: the calling thread does one part, others do the rest. Between steps they wait awake for a few
  * microseconds, as OpenMP's threads do, then they sleep. Native code that they call uses no further threads.
  */
-final class Crew {
+public final class Crew {
   private static final int SPINS = 2_000;
   private static final ConcurrentLinkedDeque<Helper> IDLE = new ConcurrentLinkedDeque<>();
 
@@ -22,7 +21,7 @@ final class Crew {
    *
    * @param parts the parts, of which the first is done by the calling thread
    */
-  static void share(List<Runnable> parts) {
+  public static void share(List<Runnable> parts) {
     Threads.onOne(
         () -> {
           run(parts);
@@ -53,8 +52,12 @@ final class Crew {
     }
   }
 
-  /** Waits until something is so that another thread will make so. */
-  static void await(BooleanSupplier condition) {
+  /**
+   * Waits until something is so that another thread will make so.
+   *
+   * @param condition tells whether it is
+   */
+  public static void await(BooleanSupplier condition) {
     for (int spins = 0; !condition.getAsBoolean(); spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
