@@ -83,11 +83,6 @@ final class DividedPlan extends Plan {
   }
 
   @Override
-  void rehearse() {
-    lanes.forEach(Plan::rehearse);
-  }
-
-  @Override
   void complete() {
     lanes.forEach(Plan::complete);
   }
