@@ -10,7 +10,8 @@ import org.nd4j.linalg.api.ops.impl.transforms.same.Negative;
 import org.nd4j.linalg.api.ops.impl.transforms.strict.Log;
 
 /**
- * Cross-entropies, one number per sample or element. Composed of right operations: ND4J's loss operations reduce in ways of their own.
+ * Cross-entropies and the loss of sequences, one number per sample or element. Composed of right operations: ND4J's loss operations reduce in
+ * ways of their own.
  */
 public final class Losses implements OpMappings {
   private static final double EPSILON = 1e-7;
@@ -23,6 +24,7 @@ public final class Losses implements OpMappings {
     registry.op("BinaryCrossentropy", Losses::binary);
     registry.op("CategoricalCrossentropy", Losses::categorical);
     registry.op("SparseCategoricalCrossentropy", Losses::sparse);
+    registry.op("CTCLoss", Ctc::loss);
   }
 
   /** From logits {@code softplus(x) - x * target}; from probabilities the clipped form of Keras. */

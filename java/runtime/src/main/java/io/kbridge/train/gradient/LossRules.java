@@ -1,5 +1,6 @@
 package io.kbridge.train.gradient;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kbridge.train.Emitter;
 import io.kbridge.train.Sym;
 import java.util.List;
@@ -16,12 +17,12 @@ public final class LossRules implements GradientRules {
     registry.rule("BinaryCrossentropy", LossRules::binary);
     registry.rule("CategoricalCrossentropy", LossRules::categorical);
     registry.rule("SparseCategoricalCrossentropy", LossRules::sparse);
+    registry.rule("CTCLoss", LossRules::ctc);
   }
 
   private static boolean fromLogits(GradientContext c) {
     return c.attrs().getBoolean("from_logits", false);
   }
-
 
   private static Sym clip(Emitter e, Sym p) {
     return e.node("Clip", List.of(p), Emitter.attrs().put("x_min", EPSILON).put("x_max", 1 - EPSILON), p.type(), p.shape());
@@ -94,5 +95,15 @@ public final class LossRules implements GradientRules {
             output.type(),
             output.shape());
     c.give(1, e.mul(kept(c, c.gradient(0), axis), e.sub(softmax(e, "Softmax", output, axis), target)));
+  }
+
+  /** As TensorFlow's: labels and lengths have no gradient. */
+  private static void ctc(GradientContext c) {
+    Emitter e = c.e();
+    Sym logits = c.typedInput(1);
+    List<Sym> inputs = List.of(c.input(0), logits, c.input(2), c.input(3));
+    ObjectNode attrs = Emitter.attrs().put("mask_index", c.attrs().getInt("mask_index", 0));
+    Sym slope = e.node("CTCLossGrad", inputs, attrs, logits.type(), logits.shape());
+    c.give(1, e.mul(e.reshape(c.gradient(0), logits.size(0), 1, 1), slope));
   }
 }
