@@ -12,7 +12,7 @@ sys.path.append(str(OPS))
 from gradients import check_gradients  # noqa: E402
 from harness import check  # noqa: E402
 
-GRADIENTS = ("convolutions", "pooling", "products", "activations")
+GRADIENTS = ("convolutions", "pooling", "products", "activations", "normalizations", "control_flow")
 
 CASES = [
     pytest.param(case, id=f"{path.stem.removeprefix('test_')}: {case.name}")
