@@ -32,6 +32,8 @@ final class Eltwise {
     op("LeakyRelu", attrs -> List.of(of(algorithm.eltwise_relu, (float) attrs.getDouble("negative_slope", 0.2), 0)));
     op("Elu", attrs -> List.of(of(algorithm.eltwise_elu, (float) attrs.getDouble("alpha", 1), 0)));
     op("Gelu", attrs -> List.of(of(gelu(attrs), 0, 0)));
+    op("Round", attrs -> attrs.getLong("decimals", 0) == 0 ? List.of(of(algorithm.eltwise_round, 0, 0)) : null);
+    op("Clip", attrs -> isToSmall(attrs) ? List.of(of(algorithm.eltwise_clip, -Numbers.LARGEST, Numbers.LARGEST)) : null);
     op("HardSigmoid", attrs -> List.of(linear(1f / 6, 0.5f), of(algorithm.eltwise_clip, 0, 1)));
     op("Selu", attrs -> List.of(of(algorithm.eltwise_elu, SELU_ALPHA, 0), linear(SELU_SCALE, 0)));
   }
@@ -98,6 +100,11 @@ final class Eltwise {
 
   private static algorithm gelu(Attributes attrs) {
     return attrs.getBoolean("approximate", true) ? algorithm.eltwise_gelu_tanh : algorithm.eltwise_gelu_erf;
+  }
+
+  /** Tells whether numbers are clipped before they become integers of 8 bits. Elsewhere a NaN has to stay, which oneDNN does not let it. */
+  private static boolean isToSmall(Attributes attrs) {
+    return attrs.getDouble("x_min", 0) == -Numbers.LARGEST && attrs.getDouble("x_max", 0) == Numbers.LARGEST;
   }
 
   private static void op(String name, algorithm function, float alpha, float beta) {

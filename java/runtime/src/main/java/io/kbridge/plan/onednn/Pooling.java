@@ -18,7 +18,7 @@ final class Pooling {
     Heads.alone("MaxPool", site -> pool(site, true));
     Heads.alone("AveragePool", site -> pool(site, false));
     Heads.alone("Mean", site -> global(site, algorithm.pooling_avg_exclude_padding));
-    Heads.alone("Max", site -> global(site, algorithm.pooling_max));
+    Heads.alone("Max", Pooling::largest);
   }
 
   private static OpMapping pool(Site site, boolean max) {
@@ -40,6 +40,11 @@ final class Pooling {
     Layout to = Layout.spatial(shape, window.channelsLast()).blocked(inBlocks).half(half);
     long[][] place = {window.strides(), window.sizes(), window.gaps(), window.before(), window.after()};
     return lower(site, max ? algorithm.pooling_max : average, x, from, to, shape, place);
+  }
+
+  private static OpMapping largest(Site site) {
+    OpMapping found = global(site, algorithm.pooling_max);
+    return found == null ? Rows.max(site) : found;
   }
 
   /** A mean or maximum over all neighbouring axes but those before and one after, as a window of that size. */
