@@ -16,7 +16,8 @@ from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
-from kbridge.jvm.trainable import Borrowed, Trainable
+from kbridge.jvm.trainable import Trainable
+from kbridge.jvm.training import Borrowed
 
 _ENGINES = ("auto", "nd4j", "onednn")
 _HOSTS = ("inprocess", "process")

@@ -284,6 +284,6 @@ def test_new_weights_are_trained_from(loaded: Any) -> None:
 
 def list_of_weights(model: kbridge.JvmModel) -> list[str]:
     """Names of what Keras counts as weights."""
-    from kbridge.jvm.trainable import keras_weights
+    from kbridge.jvm.training import keras_weights
 
     return keras_weights(model._spec)
