@@ -30,8 +30,8 @@ TARGET = ROOT / "docs" / "parity.md"
 BEGIN, END = "<!-- table: scripts/applications_table.py -->", "<!-- end of the table -->"
 RESULTS = ROOT / "out" / "applications.jsonl"
 HEADER = """
-| network | input | parameters | layer calls | outputs | logits | agrees | check | memory |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| network | input | outputs | logits | agrees | check |
+| --- | --- | --- | --- | --- | --- |
 """
 # NB: all layers' outputs of all samples are held at once; beyond this width that takes too much.
 _ONE_BY_ONE = 400
@@ -115,13 +115,10 @@ def _line(row: dict[str, Any]) -> str:
     cells = (
         row["network"],
         "x".join(map(str, row["input"])),
-        f"{row['parameters'] / 1e6:.1f} M",
-        row["layer_calls"],
         f"{row['outputs']:.1e}",
         logits,
         "yes" if row["ok"] else "NO",
         f"{row['seconds']:.0f} s",
-        f"{row['peak_gib']:.1f} GiB",
     )
     return f"| {' | '.join(map(str, cells))} |\n"
 
