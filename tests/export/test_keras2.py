@@ -2,104 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
-import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from kbridge.export import keras2, keras2_layers, metadata, training
-
-tf_keras = pytest.importorskip("tf_keras", reason="tf-keras is the judge here")
-
-
-def randomise(model):
-    """Gives every weight values that tell it from all others; variances and counts stay valid."""
-    rng = np.random.default_rng(7)
-    for variable in model.weights:
-        values = rng.normal(0.0, 0.4, variable.shape)
-        if "variance" in variable.name or "stddev" in variable.name:
-            values = np.abs(values) + 0.5
-        if "int" in variable.dtype:
-            continue
-        variable.assign(values.astype("float32"))
-    for layer in model.layers:
-        if isinstance(layer, layers.Normalization):
-            layer.finalize_state()
-    return model
-
-
-def write(model, path):
-    """Writes the file as the exporter does, with nothing but what kbridge gives."""
-    config = keras2.keras2_model_config(model)
-    assert config is not None, keras2.keras2_refusal(model)
-    layout = keras2.keras2_weight_layout(model)
-    with h5py.File(path, "w") as f:
-        f.attrs["keras_version"], f.attrs["backend"] = "2.15.0", "tensorflow"
-        f.attrs["model_config"] = json.dumps(config, allow_nan=False)
-        group = f.create_group("model_weights")
-        group.attrs["keras_version"], group.attrs["backend"] = "2.15.0", "tensorflow"
-        group.attrs["layer_names"] = [name.encode() for name, _ in layout]
-        for name, weights in layout:
-            held = group.create_group(name)
-            held.attrs["weight_names"] = [weight.encode() for weight, _ in weights]
-            for weight, variable in weights:
-                held[weight] = keras.ops.convert_to_numpy(variable)
-    return path
-
-
-def write_compiled(model, path):
-    """Adds compile()'s arguments and the optimizer's state, as the exporter does."""
-    write(model, path)
-    config = keras2.keras2_training_config(model)
-    assert config is not None
-    _, variables = training.training_metadata(model, metadata.weight_names(model))
-    with h5py.File(path, "a") as f:
-        f.attrs["training_config"] = json.dumps(config, allow_nan=False)
-        names = keras2.keras2_optimizer_names(model, [path for path, _ in variables])
-        group = f.create_group("optimizer_weights")
-        if names is not None:
-            group.attrs["weight_names"] = [name.encode() for name in names]
-        for place, variable in variables:
-            f[place] = keras.ops.convert_to_numpy(variable)
-    return path
-
-
-def inputs_of(model, steps=6):
-    """Random inputs; where a layer masks steps of 0.25, some steps are."""
-    rng = np.random.default_rng(11)
-
-    def one(tensor):
-        shape = [3 if i == 0 and n is None else n or steps for i, n in enumerate(tensor.shape)]
-        if "int" in tensor.dtype:
-            return rng.integers(0, 5, shape).astype(tensor.dtype)
-        values = rng.normal(size=shape).astype(tensor.dtype)
-        values[rng.random(shape[:2]) < 0.3] = 0.25
-        return values
-
-    return keras.tree.map_structure(
-        one, model._inputs_struct if not isinstance(model, keras.Sequential) else model.inputs[0]
-    )
-
-
-def assert_same_in_keras_2(model, tmp_path, rtol=2e-5, atol=2e-6):
-    randomise(model)
-    loaded = tf_keras.models.load_model(write(model, tmp_path / "m.h5"), compile=False)
-    x = inputs_of(model)
-    expected = keras.tree.flatten(model.predict(x, verbose=0))
-    # NB: not predict(), whose graph TensorFlow rewrites; its fused normalisation takes one axis.
-    actual = [np.asarray(a) for a in keras.tree.flatten(loaded(x, training=False))]
-    assert len(actual) == len(expected)
-    for a, e in zip(actual, expected, strict=True):
-        assert a.dtype == e.dtype
-        assert np.isfinite(e).all()
-        np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)
-
+from kbridge.export import keras2, keras2_layers
+from tests.export.keras2_files import (
+    FLAT,
+    IMAGE,
+    SERIES,
+    VOLUME,
+    assert_same_in_keras_2,
+    nested_models,
+    tf_keras,
+    weighted,
+    write,
+)
 
 L = layers
-IMAGE, SERIES, VOLUME, FLAT = (8, 9, 4), (10, 4), (6, 6, 6, 2), (7,)
 
 SINGLE = {
     "Dense": (FLAT, lambda: L.Dense(3, activation="gelu")),
@@ -294,21 +215,6 @@ def test_order_with_tensors_in_keyword_arguments(tmp_path):
     assert_same_in_keras_2(keras.Model(q, x), tmp_path)
 
 
-def nested_models():
-    inner_in = keras.Input((4,), name="inner_in")
-    x = L.BatchNormalization()(L.Dense(4, name="dense")(inner_in))
-    inner = keras.Model(inner_in, [L.Dense(4)(x), L.Dense(4)(inner_in)], name="inner")
-    sequence = keras.Sequential(
-        [keras.Input((4,)), L.Dense(4, name="dense"), L.BatchNormalization(), L.Dense(4)],
-        name="seq",
-    )
-    inputs = keras.Input((4,), name="x")
-    first, second = inner(L.Dense(4)(inputs))
-    third, _ = inner(first)
-    x = L.Add()([sequence(second), sequence(third), first])
-    return inner, sequence, keras.Model(inputs, [x, sequence(x)])
-
-
 def test_nested_and_repeated_models(tmp_path):
     assert_same_in_keras_2(nested_models()[2], tmp_path)
 
@@ -369,10 +275,6 @@ def test_activations(activation, tmp_path):
     assert_same_in_keras_2(model, tmp_path)
 
 
-def weighted(**kwargs):
-    return keras.Sequential([keras.Input((4,)), L.Dense(4, **kwargs)])
-
-
 OBJECTS = {
     **{f"init_{i.__class__.__name__}": ("kernel_initializer", i) for i in (
         keras.initializers.Constant(0.3), keras.initializers.GlorotNormal(1),
@@ -412,272 +314,8 @@ def test_objects_keep_their_parameters(name, tmp_path):
         assert found.get_config()[parameter] in (value, expected)
 
 
-@keras.saving.register_keras_serializable("test_keras2")
-class Doubled(layers.Layer):
-    def call(self, x):
-        return 2 * x
-
-
-def functional(make):
-    inputs = keras.Input((8, 4))
-    return keras.Model(inputs, make(inputs))
-
-
-def merge_masked(merge, x):
-    return L.LSTM(2)(getattr(layers, merge)()([L.Masking()(x), L.Masking(1.0)(x)]))
-
-
-def shared_across_models():
-    dense = L.Dense(4)
-    inner = keras.Sequential([keras.Input((4,)), dense], name="inner")
-    inputs = keras.Input((4,))
-    return keras.Model(inputs, inner(dense(inputs)))
-
-
-def frozen_with_trainable_inside():
-    inner, _, model = nested_models()
-    inner.trainable = False
-    inner.layers[1].trainable = True
-    return model
-
-
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.dense = L.Dense(2)
-
-    def call(self, x):
-        return self.dense(x)
-
-
-def built_subclass():
-    model = Subclassed()
-    model.build((None, 3))
-    return model
-
-
-REFUSED = {
-    "operation": (lambda: functional(lambda x: keras.ops.exp(x)), "keras.ops"),
-    "operator": (lambda: functional(lambda x: x + 1), "keras.ops"),
-    "hard_sigmoid": (lambda: weighted(activation="hard_sigmoid"), "hard_sigmoid"),
-    "own_activation": (lambda: weighted(activation=lambda x: x), "not Keras's own"),
-    "missing_layer": (lambda: functional(L.RMSNormalization()), "not among the layers"),
-    "lambda": (lambda: functional(L.Lambda(lambda x: x)), "Lambda"),
-    "identity_initializer": (lambda: weighted(kernel_initializer="identity"), "Identity"),
-    "own_layer": (lambda: functional(Doubled()), "Doubled"),
-    "rms_scaling": (lambda: functional(L.LayerNormalization(rms_scaling=True)), "rms_scaling"),
-    "several_outputs": (
-        lambda: keras.Sequential([keras.Input(SERIES), L.LSTM(2, return_state=True)]),
-        "several outputs",
-    ),
-    "spectral": (lambda: functional(L.SpectralNormalization(L.Dense(2))), "not among the layers"),
-    "masked_rescaling": (lambda: functional(lambda x: L.Rescaling(2)(L.Masking()(x))), "a mask"),
-    "mask_ends_in_flatten": (
-        lambda: keras.Sequential([keras.Input(SERIES), L.Masking(), L.Conv1D(2, 3), L.GRU(2)]),
-        "a mask",
-    ),
-    "masked_time_distributed": (
-        lambda: functional(
-            lambda x: L.TimeDistributed(L.LSTM(2))(
-                L.Embedding(5, 4, mask_zero=True)(x)
-            )
-        ),
-        "a mask",
-    ),
-    **{
-        f"masked_{m}": (lambda m=m: functional(lambda x: merge_masked(m, x)), "a mask")
-        for m in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
-    },
-    "own_mask": (
-        lambda: functional(lambda x: L.LSTM(2)(x, mask=keras.ops.not_equal(x[:, :, 0], 3.0))),
-        "keras.ops",
-    ),
-    "seed": (lambda: functional(L.LSTM(2, seed=3)), "seed=3"),
-    "antialias": (lambda: keras.Sequential([keras.Input(IMAGE), L.Resizing(2, 2, antialias=True)]),
-                  "antialias"),
-    "initializer": (lambda: weighted(
-        kernel_initializer=keras.initializers.VarianceScaling(input_axes=[0], output_axes=[1])),
-        "input_axes"),
-    "infinite": (lambda: functional(L.ReLU(max_value=float("inf"))), "inf"),
-    "shared_across_models": (shared_across_models, "share it"),
-    "frozen_with_trainable_inside": (frozen_with_trainable_inside, "frozen"),
-    "subclass": (built_subclass, "Subclassed"),
-    "bfloat16": (lambda: weighted(dtype="bfloat16"), "bfloat16"),
-    "optional_input": (lambda: keras.Model(
-        i := keras.Input((3,), optional=True), L.Dense(2)(i)), "optional"),
-    "quantized": (lambda: quantized(), "Dense"),
-}  # fmt: skip
-
-
-def quantized():
-    model = weighted()
-    model.quantize("int8")
-    return model
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_keras_2_cannot_say_is_refused(name):
-    make, reason = REFUSED[name]
-    model = make()
-    assert keras2.keras2_model_config(model) is None
-    assert reason in keras2.keras2_refusal(model)
-
-
-def test_layout_of_a_refused_model_has_every_weight_once():
-    model = shared_across_models()
-    laid = [id(v) for _, weights in keras2.keras2_weight_layout(model) for _, v in weights]
-    assert sorted(laid) == sorted(id(v) for v in model.weights)
-
-
 def test_every_rule_has_a_case():
     tested = {name.split("_")[0] for name in SINGLE} | set(MERGES)
     tested |= {"Subtract", "Dot", "Attention", "AdditiveAttention", "CategoryEncoding", "Embedding"}
     tested |= {"MultiHeadAttention", "GRUCell", "LSTMCell", "SimpleRNNCell"}
     assert set(keras2_layers.layer_rules()) <= tested
-
-
-opt = keras.optimizers
-OPTIMIZERS = {
-    "Adadelta": lambda: opt.Adadelta(0.3, rho=0.9),
-    "Adagrad": lambda: opt.Adagrad(0.1, initial_accumulator_value=0.2),
-    "Adam": lambda: opt.Adam(0.01, beta_1=0.8, amsgrad=True, clipnorm=0.5),
-    "Adam_schedule": lambda: opt.Adam(opt.schedules.ExponentialDecay(0.1, 2, 0.7, staircase=True)),
-    "AdamW": lambda: opt.AdamW(0.01, weight_decay=0.1, use_ema=True, ema_momentum=0.9),
-    "Adamax": lambda: opt.Adamax(0.05),
-    "Ftrl": lambda: opt.Ftrl(0.1, l1_regularization_strength=0.01, beta=0.1),
-    "RMSprop": lambda: opt.RMSprop(0.01, momentum=0.5, centered=True),
-    "SGD_momentum": lambda: opt.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-    "SGD_schedule": lambda: opt.SGD(
-        opt.schedules.CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=2), momentum=0.5
-    ),
-}
-
-
-def trained(optimizer, **compiled):
-    model = keras.Sequential([keras.Input((4,)), L.Dense(5, activation="tanh"), L.Dense(3)])
-    randomise(model)
-    compiled = {"loss": "mse"} | compiled
-    model.compile(optimizer, **compiled)
-    model.fit(*batch(), epochs=3, batch_size=6, verbose=0)
-    return model
-
-
-def batch():
-    rng = np.random.default_rng(3)
-    return rng.normal(size=(12, 4)).astype("float32"), rng.random((12, 3)).astype("float32")
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_in_keras_2(name, tmp_path):
-    """The next steps are the same, so nothing of the state was lost or mixed up."""
-    model = trained(OPTIMIZERS[name]())
-    loaded = tf_keras.models.load_model(write_compiled(model, tmp_path / "m.h5"))
-    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 6
-    for _ in range(3):
-        model.train_on_batch(*batch())
-        loaded.train_on_batch(*batch())
-    for a, e in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-6)
-
-
-def test_sgd_without_momentum_starts_afresh(tmp_path):
-    model = trained(opt.SGD(0.1))
-    assert keras2.keras2_optimizer_names(model, ["/optimizer_weights/0/iteration"] * 2) is None
-    loaded = tf_keras.models.load_model(write_compiled(model, tmp_path / "m.h5"))
-    model.train_on_batch(*batch())
-    loaded.train_on_batch(*batch())
-    for a, e in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
-
-
-C = keras.losses
-LOSSES = [
-    "mse", "mean_absolute_error", "huber", "kl_divergence", "poisson", "cosine_similarity",
-    C.mean_squared_logarithmic_error, C.MeanSquaredError(reduction="sum"), C.LogCosh(),
-    C.Huber(delta=0.4), C.CosineSimilarity(axis=0), C.Hinge(), C.SquaredHinge(),
-    C.BinaryCrossentropy(from_logits=True, label_smoothing=0.1), C.CategoricalHinge(),
-    C.CategoricalCrossentropy(from_logits=True), C.BinaryFocalCrossentropy(gamma=1.5, alpha=0.3),
-    C.CategoricalFocalCrossentropy(from_logits=True), C.KLDivergence(), C.Poisson(),
-    C.MeanAbsoluteError(), C.MeanAbsolutePercentageError(), C.MeanSquaredLogarithmicError(),
-]  # fmt: skip
-
-
-# NB: no addresses in the names: the processes of a test run have to agree on them.
-@pytest.mark.parametrize(
-    "loss",
-    LOSSES,
-    ids=[f"{i}-{getattr(loss, 'name', 'function')}" for i, loss in enumerate(LOSSES)],
-)
-def test_losses_are_the_same_in_keras_2(loss, tmp_path):
-    model = trained(opt.SGD(0.0), loss=loss)
-    loaded = tf_keras.models.load_model(write_compiled(model, tmp_path / "m.h5"))
-    x, y = batch()
-    expected = model.test_on_batch(x, y)
-    np.testing.assert_allclose(loaded.test_on_batch(x, y), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_metrics_and_structures_are_the_same_in_keras_2(tmp_path):
-    inputs = keras.Input((4,))
-    model = keras.Model(inputs, [L.Dense(3, name="a")(inputs), L.Dense(1, name="b")(inputs)])
-    model.compile(
-        opt.Adam(),
-        loss={"a": "mse", "b": C.BinaryCrossentropy(from_logits=True)},
-        loss_weights={"a": 0.3, "b": 2.0},
-        metrics={"a": ["mae", keras.metrics.RootMeanSquaredError(name="r")], "b": ["accuracy"]},
-        weighted_metrics={
-            "a": ["mse"],
-            "b": [keras.metrics.AUC(num_thresholds=50, from_logits=True)],
-        },
-    )
-    x, a = batch()
-    b = (a[:, :1] > 0.5).astype("float32")
-    model.fit(x, [a, b], verbose=0)
-    loaded = tf_keras.models.load_model(write_compiled(model, tmp_path / "m.h5"))
-    expected = model.evaluate(x, [a, b], verbose=0, return_dict=True)
-    actual = loaded.evaluate(x, [a, b], verbose=0, return_dict=True)
-    # NB: Keras 2 does not put the output's name before the metric's when it loads a model.
-    names = {
-        "a_mae": "mean_absolute_error",
-        "a_mse": "mean_squared_error",
-        "a_r": "r",
-        "b_accuracy": "accuracy",
-        "b_auc": "auc",
-    }
-    assert set(actual) == {names.get(name, name) for name in expected}
-    for name, value in expected.items():
-        np.testing.assert_allclose(actual[names.get(name, name)], value, rtol=1e-5, err_msg=name)
-
-
-REFUSED_COMPILES = {
-    "optimizer": {"optimizer": lambda: opt.Lamb()},
-    "accumulation": {"optimizer": lambda: opt.Adam(gradient_accumulation_steps=2)},
-    "loss_class": {"loss": C.Dice()},
-    "own_loss": {"loss": lambda y, p: keras.ops.mean((y - p) ** 2)},
-    "reduction": {"loss": C.MeanSquaredError(reduction="mean")},
-    "metric": {"metrics": [keras.metrics.R2Score()]},
-    "lion": {"optimizer": lambda: opt.Lion()},
-    "nadam": {"optimizer": lambda: opt.Nadam()},
-    "scaled": {"optimizer": lambda: opt.LossScaleOptimizer(opt.SGD())},
-}
-
-
-@pytest.mark.parametrize("name", REFUSED_COMPILES)
-def test_what_keras_2_cannot_say_of_training_is_refused(name):
-    given = dict(REFUSED_COMPILES[name])
-    optimizer = given.pop("optimizer", opt.SGD)()
-    model = weighted()
-    model.compile(optimizer, **({"loss": "mse"} | given))
-    assert keras2.keras2_model_config(model) is not None
-    assert keras2.keras2_training_config(model) is None
-
-
-def test_weight_decay_exclusions_are_refused():
-    optimizer = opt.AdamW()
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    model = weighted()
-    model.compile(optimizer, "mse")
-    assert keras2.keras2_training_config(model) is None
-
-
-def test_a_model_that_is_not_compiled_has_no_training_config():
-    assert keras2.keras2_training_config(weighted()) is None

@@ -176,8 +176,8 @@ def _structure(tree: Any) -> Any:
     return "*"
 
 
-def layer_test(cases: Sequence[Case]) -> Callable:
-    """Makes the test of a family's cases."""
+def layer_test(cases: Sequence[Case], compared: Callable[[Case, Path], None] = check) -> Callable:
+    """Makes the test of a family's cases; `compared` is what checks one of them."""
     ids = [case.id for case in cases]
     twice = {name for name in ids if ids.count(name) > 1}
     if twice:
@@ -186,7 +186,7 @@ def layer_test(cases: Sequence[Case]) -> Callable:
     @pytest.mark.parametrize("case", cases, ids=ids)
     def test_layer(jvm: Any, case: Case, tmp_path: Path, record_property: Callable) -> None:
         record_property("suite", f"layers, {'refusals by name' if case.refusal else 'parity'}")
-        check(case, tmp_path)
+        compared(case, tmp_path)
 
     return test_layer
 

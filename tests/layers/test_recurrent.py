@@ -1,15 +1,7 @@
-"""Recurrent layers: every option, with all batch sizes and lengths on one bundle.
-
-The inputs have steps of zeros, and from the second sample on a sample of zeros alone, so that what
-is masked is masked in part and altogether.
-"""
+"""Recurrent layers of Keras: every option, masks, initial states, both directions."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import zlib
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,52 +9,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tests.layers.harness import ENGINES, Case, In, compare
+from tests.layers.harness import Case, In, compare, layer_test
+from tests.layers.recurrent import SEQUENCE, check, explicit, masking
 from tests.weights import randomise
 
-BATCHES = (1, 3, 5)
-LENGTHS = (1, 4, 9)
-
-
-def data(case: Case, batch: int, length: int) -> list[np.ndarray]:
-    """Inputs of one size."""
-    rng = np.random.default_rng(zlib.crc32(f"{case.id}/{batch}/{length}".encode()))
-    arrays = []
-    for spec in case.inputs:
-        shape = (batch, *(length if size is None else size for size in spec.shape))
-        if spec.dtype == "bool":
-            array = rng.random(shape) < 0.6
-        elif "int" in spec.dtype:
-            array = rng.integers(0, int(spec.high), shape).astype(spec.dtype)
-        else:
-            array = rng.standard_normal(shape).astype(spec.dtype)
-        if len(shape) > 1:
-            array[rng.random(shape[:2]) < 0.3] = 0
-            array[1:2] = 0
-        arrays.append(array)
-    return arrays
-
-
-def check(case: Case, folder: Path) -> None:
-    """Compares the JVM's answers with Keras's for all sizes."""
-    import kbridge
-
-    model = case.build()
-    path = folder / "model.h5"
-    kbridge.export(model, path, sample=data(case, 2, 6))
-    free = any(None in spec.shape for spec in case.inputs)
-    with contextlib.ExitStack() as stack:
-        loaded = [stack.enter_context(kbridge.load(path, engine=engine)) for engine in ENGINES]
-        for batch, length in itertools.product(BATCHES, LENGTHS if free else (6,)):
-            inputs = data(case, batch, length)
-            given = inputs[0] if len(inputs) == 1 else inputs
-            expected = model(given, training=False)
-            for ours in loaded:
-                compare(ours.predict_on_batch(given), expected, case.rtol, case.atol)
-
-
 RNNS = ("SimpleRNN", "LSTM", "GRU")
-SEQUENCE = (In((None, 4)),)
 STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -108,9 +59,7 @@ def _plain() -> list[Case]:
 def _unrolled() -> list[Case]:
     fixed = (In((6, 4)),)
     return [
-        Case(
-            name, f"unrolled{' masked' * masked}", fixed, config, call=_masking if masked else None
-        )
+        Case(name, f"unrolled{' masked' * masked}", fixed, config, call=masking if masked else None)
         for name in RNNS
         for masked in (False, True)
         for config in (
@@ -119,16 +68,8 @@ def _unrolled() -> list[Case]:
     ]
 
 
-def _masking(layer: Any, x: Any) -> Any:
-    return layer(layers.Masking(0.0)(x))
-
-
 def _embedding(layer: Any, x: Any) -> Any:
     return layer(layers.Embedding(6, 4, mask_zero=True)(x))
-
-
-def _explicit(layer: Any, x: Any, mask: Any) -> Any:
-    return layer(x, mask=mask)
 
 
 def _starting(layer: Any, x: Any, *states: Any) -> Any:
@@ -138,31 +79,31 @@ def _starting(layer: Any, x: Any, *states: Any) -> Any:
 def _masked() -> list[Case]:
     everything = {"units": 5, "return_sequences": True, "return_state": True}
     tokens = (In((None,), "int32", 0, 6),)
-    explicit = (In((None, 4)), In((None,), "bool"))
+    two = (In((None, 4)), In((None,), "bool"))
     found = []
     for name in RNNS:
         found += [
-            Case(name, "masking", SEQUENCE, {"units": 5}, _masking),
-            Case(name, "masking, everything", SEQUENCE, everything, _masking),
+            Case(name, "masking", SEQUENCE, {"units": 5}, masking),
+            Case(name, "masking, everything", SEQUENCE, everything, masking),
             Case(
-                name, "masking, backwards", SEQUENCE, {**everything, "go_backwards": True}, _masking
+                name, "masking, backwards", SEQUENCE, {**everything, "go_backwards": True}, masking
             ),
             Case(name, "embedding", tokens, everything, _embedding),
             Case(name, "embedding, last", tokens, {"units": 5}, _embedding),
-            Case(name, "mask argument", explicit, everything, _explicit),
+            Case(name, "mask argument", two, everything, explicit),
             Case(
                 name,
                 "zero output for mask",
                 SEQUENCE,
                 lambda name=name: _zeroing(name, return_sequences=True),
-                _masking,
+                masking,
             ),
             Case(
                 name,
                 "zero output for mask, last",
                 SEQUENCE,
                 lambda name=name: _zeroing(name),
-                _masking,
+                masking,
             ),
         ]
     return found
@@ -208,11 +149,11 @@ def _bidirectional() -> list[Case]:
             found.append(Case("Bidirectional", name, SEQUENCE, make(inner, merge_mode=mode)))
     found += [
         Case("Bidirectional", "states", SEQUENCE, make(everything)),
-        Case("Bidirectional", "masked", SEQUENCE, make(everything), _masking),
-        Case("Bidirectional", "masked, last", SEQUENCE, make(lstm()), _masking),
+        Case("Bidirectional", "masked", SEQUENCE, make(everything), masking),
+        Case("Bidirectional", "masked, last", SEQUENCE, make(lstm()), masking),
         Case("Bidirectional", "gru", SEQUENCE, make(lambda: layers.GRU(5))),
         Case("Bidirectional", "different layers", SEQUENCE, asymmetric),
-        Case("Bidirectional", "different layers, masked", SEQUENCE, asymmetric, _masking),
+        Case("Bidirectional", "different layers, masked", SEQUENCE, asymmetric, masking),
         Case(
             "Bidirectional",
             "initial states",
@@ -222,189 +163,6 @@ def _bidirectional() -> list[Case]:
         ),
     ]
     return found
-
-
-@keras.saving.register_keras_serializable("tests")
-class Minimal(layers.Layer):
-    """A cell of the user's, with a nested state: a pair, and a running count of what was seen."""
-
-    def __init__(self, units: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.units = units
-        self.state_size = [[units, (units, 2)], 1]
-        self.output_size = units
-
-    def build(self, shape: Any) -> None:
-        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
-        self.mixing = self.add_weight(shape=(self.units, self.units), name="mixing")
-
-    def get_initial_state(self, batch_size: Any = None) -> Any:
-        dtype = self.compute_dtype
-        pair = [
-            ops.zeros((batch_size, self.units), dtype),
-            ops.ones((batch_size, self.units, 2), dtype),
-        ]
-        return [pair, ops.zeros((batch_size, 1), dtype)]
-
-    def call(self, x: Any, states: Any, training: Any = None) -> Any:
-        (memory, pair), count = states
-        new = ops.tanh(ops.matmul(x, self.kernel) + ops.matmul(memory, self.mixing))
-        mixed = ops.stack([pair[..., 1], new], axis=-1)
-        answer = new * ops.mean(pair, axis=-1) + 0.1 * count
-        return answer, [[new, mixed], count + 1]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
-
-
-@keras.saving.register_keras_serializable("tests")
-class Swapping(layers.Layer):
-    """A cell that hands states on: each becomes the other one, and the answer is what one was."""
-
-    state_size = (4, 4)
-    output_size = 4
-
-    def call(self, x: Any, states: Any, training: Any = None) -> Any:
-        a, b = states
-        return a, [b, x]
-
-
-def _cells() -> list[Case]:
-    def rnn(make: Any, **config: Any) -> Any:
-        return lambda: layers.RNN(make(), **config)
-
-    def stack() -> Any:
-        return [layers.LSTMCell(5), layers.GRUCell(3), layers.SimpleRNNCell(4)]
-
-    everything = {"return_sequences": True, "return_state": True}
-    return [
-        Case("RNN", "own cell", SEQUENCE, rnn(lambda: layers.LSTMCell(5), **everything)),
-        Case("RNN", "cell of the user's", SEQUENCE, rnn(lambda: Minimal(3), return_sequences=True)),
-        Case("RNN", "its last answer", SEQUENCE, rnn(lambda: Minimal(3))),
-        Case("RNN", "cell that swaps states", SEQUENCE, rnn(Swapping, **everything)),
-        Case(
-            "RNN", "cell that swaps states, masked", SEQUENCE, rnn(Swapping, **everything), _masking
-        ),
-        Case(
-            "RNN",
-            "cell that swaps states, zeroing",
-            SEQUENCE,
-            rnn(Swapping, zero_output_for_mask=True, **everything),
-            _masking,
-        ),
-        Case("StackedRNNCells", "default", SEQUENCE, rnn(stack, return_sequences=True)),
-        Case("StackedRNNCells", "states", SEQUENCE, rnn(stack, **everything)),
-        Case("StackedRNNCells", "masked", SEQUENCE, rnn(stack, return_sequences=True), _masking),
-        Case(
-            "StackedRNNCells",
-            "in Bidirectional",
-            SEQUENCE,
-            lambda: layers.Bidirectional(rnn(stack, return_sequences=True)()),
-        ),
-        Case("LSTMCell", "one step", (In((4,)), In((5,)), In((5,))), {"units": 5}, _one_step),
-        Case("GRUCell", "one step", (In((4,)), In((5,))), {"units": 5}, _one_step),
-        Case("SimpleRNNCell", "one step", (In((4,)), In((5,))), {"units": 5}, _one_step),
-    ]
-
-
-def _one_step(cell: Any, x: Any, *states: Any) -> Any:
-    return cell(x, list(states))
-
-
-CONVOLUTIONAL: dict[str, dict[str, Any]] = {
-    "default": {},
-    "sequences": {"return_sequences": True, "padding": "same"},
-    "everything": {"return_sequences": True, "return_state": True},
-    "strides": {"strides": 2, "padding": "same"},
-    "dilation": {"dilation_rate": 2},
-    "backwards": {"go_backwards": True, "return_sequences": True},
-    "no bias": {"use_bias": False},
-    "activations": {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
-    "dropout": {"dropout": 0.3, "recurrent_dropout": 0.2},
-}
-
-
-def _convolutional() -> list[Case]:
-    sizes = {1: (9,), 2: (7, 6), 3: (6, 5, 5)}
-    found = []
-    for rank, size in sizes.items():
-        name, inputs = f"ConvLSTM{rank}D", (In((None, *size, 2)),)
-        for option, config in CONVOLUTIONAL.items():
-            if rank == 3 and option in ("dilation", "activations", "dropout"):
-                continue
-            settings = {"filters": 3, "kernel_size": 3 if rank < 3 else 2, **config}
-            found.append(Case(name, option, inputs, settings))
-    explicit = (In((None, 7, 6, 2)), In((None,), "bool"))
-    settings = {"filters": 3, "kernel_size": 3, "return_sequences": True}
-    found.append(Case("ConvLSTM2D", "masked", explicit, settings, _explicit))
-    found.append(Case("ConvLSTM2D", "uneven kernel", (In((None, 7, 6, 2)),), _uneven))
-    return found
-
-
-def _uneven() -> Any:
-    return layers.ConvLSTM2D(3, (3, 2), padding="same", recurrent_activation="sigmoid")
-
-
-@keras.saving.register_keras_serializable("tests")
-class AcrossBatch(layers.Layer):
-    """Does something across the batch, so that time steps cannot be taken for batch entries."""
-
-    def call(self, x: Any) -> Any:
-        return x - ops.mean(x, axis=0, keepdims=True)
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return shape
-
-
-@keras.saving.register_keras_serializable("tests")
-class MaskedAcrossBatch(layers.Layer):
-    """The same, with a mask of which samples count."""
-
-    def call(self, x: Any, mask: Any = None) -> Any:
-        if mask is None:
-            return x
-        weight = ops.expand_dims(ops.cast(mask, x.dtype), -1)
-        return x - ops.sum(x * weight, axis=0, keepdims=True)
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return shape
-
-
-def _distributed() -> list[Case]:
-    def of(make: Any) -> Any:
-        return lambda: layers.TimeDistributed(make())
-
-    def nested() -> Any:
-        return keras.Sequential([keras.Input((4,)), layers.Dense(3, "relu"), layers.Dense(2)])
-
-    def lstm() -> Any:
-        return layers.LSTM(3)
-
-    explicit = (In((None, 4)), In((None,), "bool"))
-    nested_sequences = (In((None, 5, 4)),)
-    return [
-        Case("TimeDistributed", "Dense", SEQUENCE, of(lambda: layers.Dense(3))),
-        Case("TimeDistributed", "Conv2D", (In((None, 6, 5, 2)),), of(lambda: layers.Conv2D(3, 2))),
-        Case("TimeDistributed", "model", SEQUENCE, of(nested)),
-        Case("TimeDistributed", "LSTM", nested_sequences, of(lstm)),
-        Case("TimeDistributed", "across the batch", SEQUENCE, of(AcrossBatch)),
-        Case(
-            "TimeDistributed",
-            "across the batch, masked",
-            explicit,
-            of(MaskedAcrossBatch),
-            _explicit,
-        ),
-        Case("TimeDistributed", "fixed length", (In((6, 4)),), of(AcrossBatch)),
-        Case("TimeDistributed", "before an LSTM, masked", SEQUENCE, _layers_after_masking()),
-        Case("TimeDistributed", "Dropout", SEQUENCE, of(lambda: layers.Dropout(0.5))),
-    ]
-
-
-def _layers_after_masking() -> Any:
-    return lambda: keras.Sequential(
-        [layers.Masking(0.0), layers.TimeDistributed(layers.Dense(3)), layers.LSTM(4)]
-    )
 
 
 def _encoder_decoder() -> keras.Model:
@@ -441,23 +199,18 @@ CASES = [
     *_masked(),
     *_initial(),
     *_bidirectional(),
-    *_cells(),
-    *_convolutional(),
-    *_distributed(),
     *_models(),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_layer(jvm, case, tmp_path):
-    check(case, tmp_path)
+test_layer = layer_test(CASES, check)
 
 
 @pytest.mark.parametrize("name", RNNS)
 def test_float64(jvm, name, tmp_path):
     config = {"units": 5, "return_sequences": True, "dtype": "float64"}
     inputs = (In((None, 4), "float64"),)
-    check(Case(name, "float64", inputs, config, _masking, rtol=1e-10, atol=1e-12), tmp_path)
+    check(Case(name, "float64", inputs, config, masking, rtol=1e-10, atol=1e-12), tmp_path)
 
 
 @pytest.mark.parametrize("name", RNNS)

@@ -1,4 +1,4 @@
-"""Wrappers around other layers. Recurrent ones are in test_recurrent.py."""
+"""Wrappers around other layers but for recurrent ones and TimeDistributed, which have modules."""
 
 from __future__ import annotations
 
