@@ -259,4 +259,5 @@ def _nested(value: Any, live: Any, model: Translate) -> Any:
     if isinstance(value, (list, tuple)):
         return [_nested(member, live, model) for member in value]
     held = {child.name: child for child in metadata.sublayers(live)} if live is not None else {}
-    return layer(value, held.get(value["config"]["name"]), model)
+    # NB: what a layer of the user's says of itself need not hold its name.
+    return layer(value, held.get((value.get("config") or {}).get("name")), model)

@@ -23,6 +23,19 @@ class Doubled(layers.Layer):
         return 2 * x
 
 
+@keras.saving.register_keras_serializable("test_keras2")
+class Summing(layers.Layer):
+    """A cell of the user's that leaves it to Keras to say what it was made with."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.state_size = self.output_size = units
+
+    def call(self, x, states):
+        total = states[0] + keras.ops.sum(x, axis=-1, keepdims=True)
+        return total, [total]
+
+
 def functional(make):
     inputs = keras.Input((8, 4))
     return keras.Model(inputs, make(inputs))
@@ -69,6 +82,7 @@ REFUSED = {
     "missing_layer": (lambda: functional(L.RMSNormalization()), "not among the layers"),
     "lambda": (lambda: functional(L.Lambda(lambda x: x)), "Lambda"),
     "identity_initializer": (lambda: weighted(kernel_initializer="identity"), "Identity"),
+    "own_cell": (lambda: functional(L.RNN(Summing(3))), "Summing"),
     "own_layer": (lambda: functional(Doubled()), "Doubled"),
     "rms_scaling": (lambda: functional(L.LayerNormalization(rms_scaling=True)), "rms_scaling"),
     "several_outputs": (

@@ -14,15 +14,23 @@ from keras import layers, ops
 from kbridge.export.registry import lowers
 from kbridge.export.tracing import UnsupportedCall, emit_node
 
-_TEXT_ADVICE = (
-    "Run this layer in Python, in front of the model, and export the model that takes its numbers."
-)
-
 
 @lowers(layers.StringLookup, layers.TextVectorization)
 def refuse_text(layer: Any, inputs: Any) -> Any:
-    """Text in, or text out."""
-    raise UnsupportedCall("it works on strings, which the JVM side does not take", _TEXT_ADVICE)
+    """Text in, or text out; the rest of the model can run in the JVM."""
+    if inputs.dtype == "string":
+        advice = (
+            "Run this layer in Python, in front of the model. With layer = "
+            f"model.get_layer({layer.name!r}), export keras.Model(layer.output, model.output) and "
+            "give it keras.ops.convert_to_numpy(layer(texts))."
+        )
+    else:
+        advice = (
+            "Run this layer in Python, behind the model. With layer = "
+            f"model.get_layer({layer.name!r}), export keras.Model(model.input, layer.input) and "
+            "call layer(...) with what it answers."
+        )
+    raise UnsupportedCall("it works on strings, which the JVM side does not take", advice)
 
 
 @lowers(layers.Discretization)
@@ -58,7 +66,7 @@ def lower_hashing(layer: Any, inputs: Any) -> Any:
     if "float" in inputs.dtype:
         inputs = ops.cast(inputs, "int64")
     masks = layer.mask_value is not None and layer.num_bins > 1
-    bins = _hashed(inputs, layer.num_bins - masks, layer.salt)
+    bins = _hashed(layer, inputs, layer.num_bins - masks)
     if masks:
         bins = ops.where(ops.equal(inputs, layer.mask_value), ops.zeros_like(bins), bins + 1)
     return encode(bins, layer.output_mode, layer.num_bins, layer.dtype, layer.sparse)
@@ -67,21 +75,22 @@ def lower_hashing(layer: Any, inputs: Any) -> Any:
 @lowers(layers.HashedCrossing)
 def lower_hashed_crossing(layer: Any, inputs: Any) -> Any:
     """Hashes of tuples of integers, as TensorFlow's `cross_hashed` gives them."""
-    inputs = [_integers(x) for x in inputs]
+    inputs = [_integers(layer, x) for x in inputs]
     attrs = {"num_bins": int(layer.num_bins)}
     bins = emit_node("HashedCrossing", inputs, attrs, (inputs[0].shape, "int64"))
     encoded = encode(bins, layer.output_mode, layer.num_bins, layer.compute_dtype, layer.sparse)
     return ops.cast(encoded, layer.dtype)
 
 
-def _hashed(x: Any, num_bins: int, salt: Any) -> Any:
-    attrs = {"num_bins": int(num_bins), "salt": None if salt is None else [int(s) for s in salt]}
-    return emit_node("Hashing", [_integers(x)], attrs, (x.shape, "int64"))
+def _hashed(layer: Any, x: Any, num_bins: int) -> Any:
+    salt = None if layer.salt is None else [int(s) for s in layer.salt]
+    attrs = {"num_bins": int(num_bins), "salt": salt}
+    return emit_node("Hashing", [_integers(layer, x)], attrs, (x.shape, "int64"))
 
 
-def _integers(x: Any) -> Any:
+def _integers(layer: Any, x: Any) -> Any:
     if x.dtype == "string":
-        return refuse_text(None, x)
+        return refuse_text(layer, x)
     return ops.cast(x, "int64")
 
 
@@ -123,7 +132,7 @@ def _unknown(layer: Any, inputs: Any) -> Any:
     if count == 1:
         return ops.full_like(inputs, first)
     if layer.oov_method == "farmhash":
-        return _hashed(inputs, count, layer.salt) + first
+        return _hashed(layer, inputs, count) + first
     return ops.mod(inputs, count) + first
 
 
