@@ -9,7 +9,7 @@ one. Tables below say which general treatment an operation gets.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -165,14 +165,20 @@ _ATTRIBUTE_ARGUMENTS = {
 def _register() -> None:
     """Fills the tables. NB: the modules import this one."""
     import kbridge.export.opforms
-    import kbridge.export.quirks  # noqa: F401
+    import kbridge.export.quirks
+    import kbridge.export.refused  # noqa: F401
 
 
 def emit(call: OpCall, builder: GraphBuilder) -> list[Value]:
     """Appends the nodes of an operation call and returns the values of its outputs."""
-    _register()
-    form = _FORMS.get(call.name, general)
+    form = forms().get(call.name, general)
     return form(call, builder)
+
+
+def forms() -> Mapping[str, Form]:
+    """The forms of all operations that have one of their own."""
+    _register()
+    return _FORMS
 
 
 def general(call: OpCall, builder: GraphBuilder) -> list[Value]:

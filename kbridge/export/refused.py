@@ -1,0 +1,32 @@
+"""Operations of `keras.ops` that the JVM has no counterpart for: refused by name at the export."""
+
+from __future__ import annotations
+
+from kbridge.export.graph import GraphBuilder, Value
+from kbridge.export.normalise import OpCall, _unsupported, normalises
+
+_ADVICE = (
+    "Compute it in Python, in front of the model or behind it, or write an operation of your own "
+    "in Java (docs/custom-layers.md)."
+)
+
+
+@normalises(
+    *("CholeskyInverse", "Eig", "Eigh", "JVP", "Lstsq", "LuFactor", "MatrixRank", "Pinv", "Qr"),
+    *("SVD", "Slogdet", "CTCDecode", "Fold", "Unfold", "IFFT2", "IRFFT", "ISTFT"),
+    *("AffineTransform", "ElasticTransform", "GaussianBlur", "MapCoordinates"),
+    *("PerspectiveTransform", "SSIM", "ScaleAndTranslate", "SobelEdges"),
+    *("Correlate", "Geomspace", "I0"),
+)
+def refuse(call: OpCall, b: GraphBuilder) -> list[Value]:
+    """No runtime has these."""
+    raise _unsupported(f"keras.ops has {call.name}, and the JVM has no counterpart", _ADVICE)
+
+
+@normalises("Nonzero", "Unique")
+def refuse_sizes(call: OpCall, b: GraphBuilder) -> list[Value]:
+    """How much they answer depends on values."""
+    raise _unsupported(
+        f"the size of what {call.name} answers depends on the values that it is given",
+        "Use keras.ops.where with two tensors, or a mask, in its place.",
+    )
