@@ -42,17 +42,17 @@ def check(name: str) -> dict[str, Any]:
     import keras
 
     import kbridge
-    from tests.parity.test_applications import network
+    from tests.parity.test_applications import images, network
 
     model = network(name)
-    width = int(model.input_shape[1])
+    x = images(model, 3)
     started = time.perf_counter()
-    report = kbridge.check(model, batch_size=1 if width > _ONE_BY_ONE else 3)
+    report = kbridge.check(model, x, batch_size=1 if x.shape[1] > _ONE_BY_ONE else 3)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {
         "network": name,
-        "input": list(model.input_shape[1:]),
+        "input": list(x.shape[1:]),
         "parameters": model.count_params(),
         "layer_calls": len(report.layers),
         "outputs": report.max_error,

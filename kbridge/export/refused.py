@@ -16,17 +16,19 @@ _ADVICE = (
     *("SVD", "Slogdet", "CTCDecode", "Fold", "Unfold", "IFFT2", "IRFFT", "ISTFT"),
     *("AffineTransform", "ElasticTransform", "GaussianBlur", "MapCoordinates"),
     *("PerspectiveTransform", "SSIM", "ScaleAndTranslate", "SobelEdges"),
-    *("Correlate", "Geomspace", "I0"),
+    *("Argpartition", "Correlate", "Gcd", "Geomspace", "Histogram", "I0", "Lcm", "Linspace"),
+    *("Logspace", "Nextafter", "Signbit", "View", "CTCLoss"),
+    *("Polar", "ViewAsComplex", "ViewAsReal"),
 )
 def refuse(call: OpCall, b: GraphBuilder) -> list[Value]:
     """No runtime has these."""
     raise _unsupported(f"keras.ops has {call.name}, and the JVM has no counterpart", _ADVICE)
 
 
-@normalises("Nonzero", "Unique")
+@normalises("Bincount", "Nonzero", "Unique")
 def refuse_sizes(call: OpCall, b: GraphBuilder) -> list[Value]:
     """How much they answer depends on values."""
     raise _unsupported(
         f"the size of what {call.name} answers depends on the values that it is given",
-        "Use keras.ops.where with two tensors, or a mask, in its place.",
+        "Use operations whose sizes are known: keras.ops.where with two tensors, one_hot, a mask.",
     )

@@ -150,10 +150,6 @@ class Tracer:
         args, kwargs = tree.map_structure(_variable_value, (args, kwargs))
         if self._muted:
             return op.compute_output_spec(*args, **kwargs)
-        if type(op).__name__ == "Ndim":
-            # NB: Keras gives a tensor for a symbolic operand; ranks are known, and code that asks
-            # for one decides by it.
-            return len(args[0].shape)
         rule = registry.rule_for(op)
         if rule is not None:
             return rule(op, *args, **kwargs)

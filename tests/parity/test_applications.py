@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import kbridge
+from tests.conftest import ROOT
 from tests.weights import calibrate, randomise
 
 # The networks that kbridge promises first; MobileNet, the smallest, is in every test run.
@@ -36,8 +37,13 @@ def builders() -> list[str]:
 def network(name: str) -> keras.Model:
     """A network at its default size, with weights as they are after training."""
     model = randomise(getattr(keras.applications, name)(weights=None))
-    rng = np.random.default_rng(1)
-    return calibrate(model, rng.normal(size=(2, *model.input_shape[1:])).astype("float32"))
+    return calibrate(model, images(model, 2))
+
+
+def images(model: keras.Model, count: int) -> np.ndarray:
+    """Random images; a network that leaves their size open gets those it is meant for."""
+    shape = [size or 224 for size in model.input_shape[1:]]
+    return np.random.default_rng(1).normal(size=(count, *shape)).astype("float32")
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +61,8 @@ def _free_memory():
     ],
 )
 def test_application(jvm, name):
-    report = kbridge.check(network(name))
+    model = network(name)
+    report = kbridge.check(model, images(model, 3))
     logits = max((a.max_rel for a in report.logits), default=0.0)
     print(f"{name}: outputs {report.max_error:.1e}, logits {logits:.1e}")
     report.raise_if_failed()
@@ -65,6 +72,17 @@ def test_application(jvm, name):
 def test_all_named_networks_are_among_the_builders():
     assert set(NAMED) <= set(builders())
     assert len(builders()) >= 38
+
+
+def test_page_has_every_network():
+    page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    table = page.split("<!-- table: scripts/applications_table.py -->")[1].split("<!-- end")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    found = {row[0]: row[4] for row in rows if len(row) == 6}
+    advice = "run scripts/applications_table.py"
+    assert {name: found.get(name) for name in builders()} == dict.fromkeys(builders(), "yes"), (
+        advice
+    )
 
 
 def backbones():
