@@ -17,7 +17,7 @@ import kbridge
 NAN = np.asarray([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan], [2.0, 5.0, 4.0]], "float32")
 PARTLY = np.where(floats(4, 7) > 1.2, np.float32("nan"), floats(4, 7, low=0.5))
 SPD = (lambda x: (x @ x.swapaxes(-1, -2) + 4 * np.eye(4)).astype("float32"))(floats(3, 4, 4))
-BLOCK = (floats(2, 3, 4),)
+BLOCK, TABLE = (floats(2, 3, 4),), (floats(3, 4),)
 BYTES = (integers(3, 4, dtype="uint8", low=0, high=200),)
 PLACES = (integers(5, low=0, high=24),)
 
@@ -32,7 +32,7 @@ CASES = [
         Case(
             f"rot90 {k} {axes}", lambda x, k=k, axes=axes: ops.rot90(x, k, axes), (floats(2, 3, 4),)
         )
-        for k in (0, 1, 2, 3, -1)
+        for k in (0, 1, 3, -1)
         for axes in ((1, 2), (2, 1), (-1, 0))
     ],
     Case("rot90 half a turn", lambda x: ops.rot90(x, 2, (1, 2)), (floats(2, 3, 3),)),
@@ -49,8 +49,13 @@ CASES = [
     Case("imag", ops.imag, (floats(3, 4),)),
     Case("isreal", ops.isreal, (floats(3, 4),)),
     Case("angle", ops.angle, (floats(3, 4),)),
-    Case("isin", lambda x: ops.isin(x, np.asarray([1, 3, -4])), (integers(3, 9),)),
-    Case("not isin", lambda x: ops.isin(x, [2, 5], invert=True), (integers(3, 9),)),
+    Case("isin", lambda x: ops.isin(x, np.asarray([1, 3, -4])), (integers(3, 9),), functional=True),
+    Case(
+        "not isin",
+        lambda x: ops.isin(x, [2, 5], invert=True),
+        (integers(3, 9),),
+        functional=True,
+    ),
     Case("digitize", lambda x: ops.digitize(x, np.asarray([-1.0, 0.0, 1.5])), (floats(3, 9),)),
     Case("digitize integers", lambda x: ops.digitize(x, np.asarray([-3.0, 4.0])), (integers(9),)),
     Case("append", lambda x, y: ops.append(x, y, axis=1), (floats(3, 4), floats(3, 2))),
@@ -59,7 +64,7 @@ CASES = [
     Case("vstack", lambda x, y: ops.vstack([x, y]), (floats(3, 4), floats(2, 4)), dynamic=False),
     Case("dstack", lambda x, y: ops.dstack([x, y]), (floats(3, 4), floats(3, 4, low=0))),
     Case("array", lambda x: ops.array(x) * 2, (floats(3, 4),)),
-    Case("size and ndim", lambda x: x * ops.ndim(x) + ops.size(x), (floats(3, 4),), dynamic=False),
+    Case("size and ndim", lambda x: x + ops.cast(ops.size(x) * ops.ndim(x), x.dtype), TABLE),
     Case("kron", ops.kron, (floats(2, 3), floats(4, 2)), dynamic=False, functional=True),
     Case("ptp", lambda x: ops.ptp(x, axis=1), (floats(3, 4),)),
     Case("cross", ops.cross, (floats(5, 3), floats(5, 3, low=0))),
@@ -104,6 +109,7 @@ CASES = [
         "average by weights of an axis",
         lambda x: ops.average(x, axis=1, weights=np.asarray([1.0, 2.0, 0.5, 3.0], "float32")),
         (floats(3, 4, 2),),
+        functional=True,
     ),
     Case(
         "average by weights of all",
@@ -123,7 +129,13 @@ CASES = [
     Case("vsplit", lambda x: ops.vsplit(x, [1, 2]), (floats(4, 3),), dynamic=False),
     Case("dsplit", lambda x: ops.dsplit(x, [1]), (floats(2, 3, 4),)),
     Case("array_split", lambda x: ops.array_split(x, 3, axis=-1), (floats(2, 8),)),
-    Case("sinc", lambda x: ops.sinc(ops.concatenate([x, x * 0], axis=-1)), (floats(3, 4),)),
+    # TensorFlow's own gradient at 0 is NaN.
+    Case(
+        "sinc",
+        lambda x: ops.sinc(ops.concatenate([x, x * 0], axis=-1)),
+        (floats(3, 4),),
+        gradient="differences",
+    ),
     Case("ldexp", ops.ldexp, (floats(3, 4), integers(3, 4, low=-3, high=4))),
     Case("trapezoid", lambda x: ops.trapezoid(x, dx=0.5, axis=1), (floats(3, 5, 2),)),
     Case(

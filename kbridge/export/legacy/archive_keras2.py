@@ -15,11 +15,12 @@ import h5py
 import numpy as np
 from keras.src.utils.naming import to_snake_case
 
-from kbridge.errors import BundleFormatError, ExportError, UnsupportedModelError
+from kbridge.errors import BundleFormatError
 from kbridge.export.legacy import allocation
+from kbridge.export.legacy.building import build_unallocated
 from kbridge.export.legacy.channels_first import repair_biases
 from kbridge.export.legacy.context import Context
-from kbridge.export.legacy.graph import CONTAINERS, Built, build_model
+from kbridge.export.legacy.graph import CONTAINERS, Built
 from kbridge.export.legacy.json_guard import check_strings
 from kbridge.export.legacy.optimizers import UNNAMED
 from kbridge.export.legacy.training import restore_training
@@ -54,17 +55,7 @@ def open_keras2_archive(
         2, version, "tensorflow", custom_objects=custom_objects, allow_lambda=allow_lambda
     )
     context.problems += check_strings(config)
-    with allocation.unallocated():
-        built = build_model(config, context)
-        if context.problems or built.layer is None:
-            raise UnsupportedModelError(context.problems)
-    if not built.layer.built:
-        allocation.discard()
-        raise ExportError(
-            f"Expected a model with a known input shape. Received: '{built.layer.name}', saved "
-            "before it was built. Build it, train or set its weights, and save it again."
-        )
-    allocation.check_claim(built.layer, stored)
+    built = build_unallocated(config, context, stored)
     with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
         _load_weights(file, built, context)
         state = _numbered(file.get("optimizer"))

@@ -8,11 +8,12 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from kbridge.errors import BundleFormatError, ExportError, UnsupportedModelError
+from kbridge.errors import BundleFormatError
 from kbridge.export.legacy import allocation
+from kbridge.export.legacy.building import build_unallocated
 from kbridge.export.legacy.channels_first import repair_biases
 from kbridge.export.legacy.context import Context
-from kbridge.export.legacy.graph import CONTAINERS, Built, build_model
+from kbridge.export.legacy.graph import CONTAINERS, Built
 from kbridge.export.legacy.hdf5_guard import check_hdf5
 from kbridge.export.legacy.json_guard import check_config, check_strings, decode_json
 from kbridge.export.legacy.training import restore_training
@@ -53,17 +54,7 @@ def _open(file: h5py.File, config: dict, stored: int, context: Context) -> Sourc
     else:
         # NB: classes of Keras 1 and 2 are looked up in the registry of converters alone.
         context.problems += check_strings(config)
-    with allocation.unallocated():
-        built = build_model(config, context)
-        if context.problems or built.layer is None:
-            raise UnsupportedModelError(context.problems)
-    if not built.layer.built:
-        allocation.discard()
-        raise ExportError(
-            f"Expected a model with a known input shape. Received: '{built.layer.name}', saved "
-            "before it was built. Build it, train or set its weights, and save it again."
-        )
-    allocation.check_claim(built.layer, stored)
+    built = build_unallocated(config, context, stored)
     _load_weights(file, built, context)
     allocation.allocate_rest()
     note_flips(context, built)
