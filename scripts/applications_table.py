@@ -96,10 +96,11 @@ def run(names: list[str], results: Path) -> int:
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """The text between the marks in docs/parity.md."""
+    from tests.parity.test_applications import builders
+
     versions = sorted({f"Keras {row['keras']} on {row['cpu']}" for row in rows.values()})
-    return (
-        "\n" + "; ".join(versions) + ".\n" + HEADER + "".join(_line(rows[n]) for n in sorted(rows))
-    )
+    count = f"{len(rows)} of {len(builders())} networks so far, {'; '.join(versions)}."
+    return f"\n{count}\n{HEADER}{''.join(_line(rows[name]) for name in sorted(rows))}"
 
 
 def write(rows: dict[str, dict[str, Any]]) -> None:

@@ -75,6 +75,7 @@ CASES += [
     Case("take negative", lambda x: ops.take(x, [-1, 0, -5], axis=1), (X,)),
     Case("take axis 1", lambda x: ops.take(x, [[3, 1], [0, 4]], axis=1), (X,)),
     Case("take last axis", lambda x: ops.take(x, [3, 1, 1], axis=-1), (X,)),
+    Case("take one of a later axis", lambda x: ops.take(x, [2], axis=1), (X,)),
     Case("take flat", lambda x: ops.take(x, [7, 33, 2]), (X,), dynamic=False),
     Case("take one column", lambda i: ops.take(floats(10, 1), i, axis=0), (IDS,)),
     Case(

@@ -55,6 +55,16 @@ CASES = [
             ("3 axes", floats(5, 2, 3)),
         )
     ],
+    *[
+        Case(
+            f"{op.__name__} of one row",
+            lambda x, op=op: op(x, np.asarray([2], "int32"), num_segments=4),
+            (x,),
+            dynamic=False,
+        )
+        for op in (ops.segment_sum, ops.segment_max, ops.segment_min, ops.segment_prod)
+        for x in (floats(1, 3),)
+    ],
     Case(
         "segment_sum without gaps",
         lambda x: ops.segment_sum(x, GAPLESS, num_segments=3),

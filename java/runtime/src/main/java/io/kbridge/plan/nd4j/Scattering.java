@@ -77,7 +77,12 @@ public final class Scattering implements OpMappings {
       long inner = Shapes.size(Arrays.copyOfRange(x.shape(), 1, x.rank()));
       INDArray rows = Views.reshape(x, x.size(0), inner);
       INDArray result = Views.reshape(z, n, inner);
-      k.op(name).in(rows, ids).out(result).ints(n).add();
+      if (x.size(0) == 1) {
+        // NB: a matrix of one row is a vector to ND4J, and gets other numbers; with a third axis it is none.
+        k.op(name).in(Views.reshape(x, 1, inner, 1), ids).out(Views.reshape(z, n, inner, 1)).ints(n).add();
+      } else {
+        k.op(name).in(rows, ids).out(result).ints(n).add();
+      }
       if (!x.dataType().isFPType() && !name.endsWith("sum") && !name.endsWith("prod")) {
         fillEmpty(k, ids, result, name.endsWith("max"));
       }
