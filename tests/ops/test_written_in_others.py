@@ -167,7 +167,7 @@ CASES = [
     Case("fft2", lambda re, im: ops.fft2((re, im)), (floats(2, 6, 5), floats(2, 6, 5)), atol=1e-5),
 ]
 
-test_parity = parity_test(CASES)
+test_parity = parity_test(CASES, __name__)
 
 
 REFUSED = {
