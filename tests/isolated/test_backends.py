@@ -75,8 +75,20 @@ def paths(tmp_path, identity_bundle):
     }
 
 
-@pytest.mark.parametrize("order", ["backend first", "JVM first"])
-@pytest.mark.parametrize("backend", BACKENDS)
+# NB: `test_all_three` has all of them before the JVM.
+ORDERS = [
+    pytest.param(
+        backend,
+        order,
+        marks=pytest.mark.slow if order == "backend first" and backend != "tensorflow" else (),
+        id=f"{backend}-{order}",
+    )
+    for backend in BACKENDS
+    for order in ("backend first", "JVM first")
+]
+
+
+@pytest.mark.parametrize(("backend", "order"), ORDERS)
 def test_together(run_python, paths, backend, order):
     # NB: the JVM's first prediction loads its native libraries, libgomp among them.
     used = JVM.format(**paths) + "model.predict(np.zeros((512, 512)), batch_size=512)\n"

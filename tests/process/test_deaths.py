@@ -30,7 +30,14 @@ def pid_of(model):
     return model._session._host.pid
 
 
-@pytest.mark.parametrize("name", ["KILL", "TERM", "SEGV", "ABRT"])
+SIGNALS = [
+    "KILL",
+    "SEGV",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("TERM", "ABRT")),
+]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_death_is_told_and_the_next_call_is_right(model, name):
     np.testing.assert_array_equal(model.predict(X), X)
     first = pid_of(model)
