@@ -1,4 +1,4 @@
-"""Parity of recurrent layers: all batch sizes and lengths on one bundle.
+"""Parity of recurrent layers: several batch sizes and lengths on one bundle.
 
 The inputs have steps of zeros, and from the second sample on a sample of zeros alone, so that what
 is masked is masked in part and altogether.
@@ -7,7 +7,6 @@ is masked is masked in part and altogether.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from keras import layers
 from tests.layers.harness import ENGINES, Case, In, compare
 
 SEQUENCE = (In((None, 4)),)
-BATCHES = (1, 3, 5)
-LENGTHS = (1, 4, 9)
+# Batches and lengths; where the length is not free, it is that of the sample.
+SIZES = ((1, 1), (1, 9), (3, 4), (5, 9))
 
 
 def data(case: Case, batch: int, length: int) -> list[np.ndarray]:
@@ -51,8 +50,8 @@ def check(case: Case, folder: Path) -> None:
     free = any(None in spec.shape for spec in case.inputs)
     with contextlib.ExitStack() as stack:
         loaded = [stack.enter_context(kbridge.load(path, engine=engine)) for engine in ENGINES]
-        for batch, length in itertools.product(BATCHES, LENGTHS if free else (6,)):
-            inputs = data(case, batch, length)
+        for batch, length in SIZES if free else SIZES[1:]:
+            inputs = data(case, batch, length if free else 6)
             given = inputs[0] if len(inputs) == 1 else inputs
             expected = model(given, training=False)
             for ours in loaded:
