@@ -2,10 +2,11 @@ package io.kbridge.samediff;
 
 import static io.kbridge.samediff.Formulas.precise;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.graph.Subscripts;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.function.BiFunction;
+import java.util.stream.IntStream;
 import org.nd4j.autodiff.samediff.SDVariable;
 import org.nd4j.autodiff.samediff.SameDiff;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -15,19 +16,16 @@ import org.nd4j.linalg.api.buffer.DataType;
  * {@code mmul}. SameDiff's own {@code tensorMmul} has no gradient, it has no {@code einsum}, and its {@code mmul} broadcasts nothing.
  */
 public final class ProductOps implements SameDiffMappings {
-  private static final String LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  private static final char ELLIPSIS = '0';
-
   /** Makes the family; for the service loader. */
   public ProductOps() {}
 
   @Override
   public void register(SameDiffRegistry registry) {
     registry.op("Matmul", ProductOps::matmul);
-    registry.op("Dot", ProductOps::dot);
-    registry.op("Inner", node -> contract(node, new int[] {node.rank(0) - 1}, new int[] {node.rank(1) - 1}));
+    registry.op("Dot", node -> contract(node, Subscripts::dot));
+    registry.op("Inner", node -> contract(node, Subscripts::inner));
     registry.op("Outer", ProductOps::outer);
-    registry.op("Tensordot", ProductOps::tensordot);
+    registry.op("Tensordot", node -> contract(node, (left, right) -> Subscripts.tensordot(node.attrs().json("axes"), left, right)));
     registry.op("Einsum", ProductOps::einsum);
   }
 
@@ -162,18 +160,10 @@ public final class ProductOps implements SameDiffMappings {
     int left = node.rank(0);
     int right = node.rank(1);
     int batch = Math.max(0, Math.max(left, right) - 2);
-    String axes = LETTERS.substring(0, batch);
+    String axes = Subscripts.LETTERS.substring(0, batch);
     String a = left == 1 ? "z" : axes.substring(batch - (left - 2)) + "yz";
     String b = right == 1 ? "z" : axes.substring(batch - (right - 2)) + "zx";
     products(node, List.of(a, b), axes + (left == 1 ? "" : "y") + (right == 1 ? "" : "x"));
-  }
-
-  private static void dot(SameDiffNode node) {
-    if (node.rank(0) == 0 || node.rank(1) == 0) {
-      node.give(node.in(0, node.type()).mul(node.in(1, node.type())));
-    } else {
-      contract(node, new int[] {node.rank(0) - 1}, new int[] {Math.max(0, node.rank(1) - 2)});
-    }
   }
 
   private static void outer(SameDiffNode node) {
@@ -181,73 +171,19 @@ public final class ProductOps implements SameDiffMappings {
     node.give(column.mul(node.sd().reshape(node.in(1, node.type()), 1, -1)));
   }
 
-  private static void tensordot(SameDiffNode node) {
-    JsonNode axes = node.attrs().json("axes");
-    int left = node.rank(0);
-    if (axes.isIntegralNumber()) {
-      int n = axes.intValue();
-      int[] first = new int[n];
-      int[] second = new int[n];
-      Arrays.setAll(first, i -> left - n + i);
-      Arrays.setAll(second, i -> i);
-      contract(node, first, second);
-    } else {
-      contract(node, axes(axes.get(0), left), axes(axes.get(1), node.rank(1)));
-    }
-  }
-
-  private static int[] axes(JsonNode list, int rank) {
-    int[] axes = new int[list.isArray() ? list.size() : 1];
-    Arrays.setAll(axes, i -> Math.floorMod((list.isArray() ? list.get(i) : list).intValue(), rank));
-    return axes;
-  }
-
-  private static void contract(SameDiffNode node, int[] left, int[] right) {
+  /** NB: a scalar multiplies. */
+  private static void contract(SameDiffNode node, BiFunction<Integer, Integer, Subscripts> meeting) {
     if (node.rank(0) == 0 || node.rank(1) == 0) {
-      dot(node);
+      node.give(node.in(0, node.type()).mul(node.in(1, node.type())));
       return;
     }
-    String a = LETTERS.substring(0, node.rank(0));
-    StringBuilder b = new StringBuilder(LETTERS.substring(26, 26 + node.rank(1)));
-    String summed = "";
-    for (int i = 0; i < left.length; i++) {
-      b.setCharAt(right[i], a.charAt(left[i]));
-      summed += a.charAt(left[i]);
-    }
-    products(node, List.of(a, b.toString()), filter(a + filter(b.toString(), a, false), summed, false));
+    Subscripts subscripts = meeting.apply(node.rank(0), node.rank(1));
+    products(node, subscripts.operands(), subscripts.result());
   }
 
   private static void einsum(SameDiffNode node) {
-    String subscripts = node.attrs().getString("subscripts").replace(" ", "");
-    int arrow = subscripts.indexOf("->");
-    String[] terms = (arrow < 0 ? subscripts : subscripts.substring(0, arrow)).split(",", -1);
-    int longest = 0;
-    List<String> labels = new ArrayList<>();
-    for (int i = 0; i < terms.length; i++) {
-      int dots = node.rank(i) - terms[i].replace("...", "").length();
-      longest = Math.max(longest, terms[i].contains("...") ? dots : 0);
-      labels.add(terms[i].replace("...", ellipsis(dots)));
-    }
-    String out = arrow < 0 ? implicit(labels, longest) : subscripts.substring(arrow + 2).replace("...", ellipsis(longest));
-    products(node, labels, out);
-  }
-
-  private static String ellipsis(int axes) {
-    StringBuilder labels = new StringBuilder();
-    for (int i = axes - 1; i >= 0; i--) {
-      labels.append((char) (ELLIPSIS + i));
-    }
-    return labels.toString();
-  }
-
-  private static String implicit(List<String> labels, int longest) {
-    String all = String.join("", labels);
-    StringBuilder once = new StringBuilder(ellipsis(longest));
-    for (char label : LETTERS.toCharArray()) {
-      if (all.indexOf(label) >= 0 && all.indexOf(label) == all.lastIndexOf(label)) {
-        once.append(label);
-      }
-    }
-    return once.toString();
+    int[] ranks = IntStream.range(0, node.node().inputs().size()).map(node::rank).toArray();
+    Subscripts subscripts = Subscripts.einsum(node.attrs().getString("subscripts"), ranks);
+    products(node, subscripts.operands(), subscripts.result());
   }
 }

@@ -1,13 +1,13 @@
 package io.kbridge.plan.nd4j;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.graph.Subscripts;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMappings;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.Step;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
@@ -16,10 +16,6 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * {@code batched_gemm} gives wrong numbers, and {@code matmul} refuses what NumPy would broadcast.
  */
 public final class Products implements OpMappings {
-  private static final String LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  // Labels of the axes an ellipsis stands for, from the last to the first; no letters, so that they meet no other label.
-  private static final char ELLIPSIS = '0';
-
   /** Makes the family; for the service loader. */
   public Products() {}
 
@@ -99,14 +95,14 @@ public final class Products implements OpMappings {
       INDArray z = context.allocate(0, Shapes.broadcast(context.input(0).shape(), context.input(1).shape()));
       return k.binary("multiply", k.input(0, z.dataType()), k.input(1, z.dataType()), z).step();
     }
-    return contract(context, new int[] {left - 1}, new int[] {Math.max(0, right - 2)});
+    return sumOfProducts(context, Subscripts.dot(left, right));
   }
 
   /** {@code Inner}: last axis with last. */
   private static Step inner(OpContext context) {
     int left = context.input(0).rank();
     int right = context.input(1).rank();
-    return left == 0 || right == 0 ? dot(context) : contract(context, new int[] {left - 1}, new int[] {right - 1});
+    return left == 0 || right == 0 ? dot(context) : sumOfProducts(context, Subscripts.inner(left, right));
   }
 
   private static Step vdot(OpContext context) {
@@ -128,39 +124,8 @@ public final class Products implements OpMappings {
     return k.binary("multiply", x, y, z).step();
   }
 
-  /** {@code Tensordot}: {@code axes} is a count, or two lists. */
   private static Step tensordot(OpContext context) {
-    JsonNode axes = context.attrs().json("axes");
-    int left = context.input(0).rank();
-    if (axes.isIntegralNumber()) {
-      int n = axes.intValue();
-      int[] first = Shapes.range(left);
-      return contract(context, Arrays.copyOfRange(first, left - n, left), Shapes.range(n));
-    }
-    return contract(context, axes(axes.get(0), left), axes(axes.get(1), context.input(1).rank()));
-  }
-
-  private static int[] axes(JsonNode list, int rank) {
-    int[] axes = new int[list.isArray() ? list.size() : 1];
-    for (int i = 0; i < axes.length; i++) {
-      int axis = (list.isArray() ? list.get(i) : list).intValue();
-      axes[i] = axis < 0 ? axis + rank : axis;
-    }
-    return axes;
-  }
-
-  private static Step contract(OpContext context, int[] left, int[] right) {
-    String a = LETTERS.substring(0, context.input(0).rank());
-    StringBuilder b = new StringBuilder(LETTERS.substring(26, 26 + context.input(1).rank()));
-    String out = a;
-    for (int i = 0; i < left.length; i++) {
-      out = out.replace(String.valueOf(a.charAt(left[i])), "");
-      b.setCharAt(right[i], a.charAt(left[i]));
-    }
-    for (int i = 0; i < b.length(); i++) {
-      out = a.indexOf(b.charAt(i)) < 0 ? out + b.charAt(i) : out;
-    }
-    return sumOfProducts(context, Arrays.asList(a, b.toString()), out);
+    return sumOfProducts(context, Subscripts.tensordot(context.attrs().json("axes"), context.input(0).rank(), context.input(1).rank()));
   }
 
   /**
@@ -168,40 +133,13 @@ public final class Products implements OpMappings {
    * left to right, each product keeping the labels that are still needed.
    */
   private static Step einsum(OpContext context) {
-    String subscripts = context.attrs().getString("subscripts").replace(" ", "");
-    int arrow = subscripts.indexOf("->");
-    String[] terms = (arrow < 0 ? subscripts : subscripts.substring(0, arrow)).split(",", -1);
-    int longest = 0;
-    List<String> labels = new ArrayList<>();
-    for (int i = 0; i < terms.length; i++) {
-      int dots = context.input(i).rank() - terms[i].replace("...", "").length();
-      longest = Math.max(longest, terms[i].contains("...") ? dots : 0);
-      labels.add(terms[i].replace("...", ellipsis(dots)));
-    }
-    String out = arrow < 0 ? implicit(labels, longest) : subscripts.substring(arrow + 2).replace("...", ellipsis(longest));
-    return sumOfProducts(context, labels, out);
+    int[] ranks = IntStream.range(0, context.inputCount()).map(i -> context.input(i).rank()).toArray();
+    return sumOfProducts(context, Subscripts.einsum(context.attrs().getString("subscripts"), ranks));
   }
 
-  private static String ellipsis(int axes) {
-    StringBuilder labels = new StringBuilder();
-    for (int i = axes - 1; i >= 0; i--) {
-      labels.append((char) (ELLIPSIS + i));
-    }
-    return labels.toString();
-  }
-
-  private static String implicit(List<String> labels, int longest) {
-    String all = String.join("", labels);
-    StringBuilder once = new StringBuilder(ellipsis(longest));
-    for (char label : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".toCharArray()) {
-      if (all.indexOf(label) >= 0 && all.indexOf(label) == all.lastIndexOf(label)) {
-        once.append(label);
-      }
-    }
-    return once.toString();
-  }
-
-  private static Step sumOfProducts(OpContext context, List<String> labels, String out) {
+  private static Step sumOfProducts(OpContext context, Subscripts subscripts) {
+    List<String> labels = subscripts.operands();
+    String out = subscripts.result();
     Kernel k = new Kernel(context);
     long[] shape = new long[out.length()];
     long[] sizes = sizes(context, labels);

@@ -1,19 +1,18 @@
 package io.kbridge.train.gradient;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import io.kbridge.graph.Subscripts;
 import io.kbridge.train.Emitter;
 import io.kbridge.train.Sym;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.nd4j.linalg.factory.Nd4j;
 
 /** Rules of sums of products. All but {@code Matmul} are seen as an {@code Einsum}, whose gradients are such sums again. */
 public final class ProductRules implements GradientRules {
-  private static final String LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
   /** Makes the family; for the service loader. */
   public ProductRules() {}
 
@@ -21,16 +20,12 @@ public final class ProductRules implements GradientRules {
   public void register(RuleRegistry registry) {
     registry.rule("Matmul", ProductRules::matmul);
     registry.rule("TransposedMatmul", ProductRules::transposed);
-    registry.rule("Dot", c -> contract(c, last(c, 0), Math.max(0, c.input(1).rank() - 2)));
-    registry.rule("Inner", c -> contract(c, last(c, 0), last(c, 1)));
+    registry.rule("Dot", c -> contract(c, Subscripts::dot));
+    registry.rule("Inner", c -> contract(c, Subscripts::inner));
     registry.rule("Vdot", ProductRules::vdot);
     registry.rule("Outer", ProductRules::outer);
-    registry.rule("Tensordot", ProductRules::tensordot);
+    registry.rule("Tensordot", c -> contract(c, (left, right) -> Subscripts.tensordot(c.attrs().json("axes"), left, right)));
     registry.rule("Einsum", ProductRules::einsum);
-  }
-
-  private static int last(GradientContext c, int i) {
-    return c.input(i).rank() - 1;
   }
 
   private static void matmul(GradientContext c) {
@@ -80,27 +75,15 @@ public final class ProductRules implements GradientRules {
     c.give(1, second ? e.matmul(g, x, true, first) : e.matmul(x, g, !first, false));
   }
 
-  private static void contract(GradientContext c, int left, int right) {
-    if (c.input(0).rank() == 0 || c.input(1).rank() == 0) {
+  private static void contract(GradientContext c, BiFunction<Integer, Integer, Subscripts> meeting) {
+    int left = c.input(0).rank();
+    int right = c.input(1).rank();
+    if (left == 0 || right == 0) {
       c.giveBroadcast(0, c.e().mul(c.gradient(0), c.typedInput(1)));
       c.giveBroadcast(1, c.e().mul(c.gradient(0), c.typedInput(0)));
     } else {
-      contract(c, new int[] {left}, new int[] {right});
+      sumOfProducts(c, meeting.apply(left, right));
     }
-  }
-
-  private static void contract(GradientContext c, int[] left, int[] right) {
-    String a = LETTERS.substring(0, c.input(0).rank());
-    StringBuilder b = new StringBuilder(LETTERS.substring(26, 26 + c.input(1).rank()));
-    String out = a;
-    for (int i = 0; i < left.length; i++) {
-      out = out.replace(String.valueOf(a.charAt(left[i])), "");
-      b.setCharAt(right[i], a.charAt(left[i]));
-    }
-    for (char label : b.toString().toCharArray()) {
-      out = a.indexOf(label) < 0 ? out + label : out;
-    }
-    sumOfProducts(c, List.of(a, b.toString()), out);
   }
 
   private static void vdot(GradientContext c) {
@@ -117,53 +100,14 @@ public final class ProductRules implements GradientRules {
     c.give(1, e.reshape(e.matmul(g, x, true, false), c.input(1).shape()));
   }
 
-  private static void tensordot(GradientContext c) {
-    JsonNode axes = c.attrs().json("axes");
-    int left = c.input(0).rank();
-    if (axes.isIntegralNumber()) {
-      int n = axes.intValue();
-      contract(c, IntStream.range(left - n, left).toArray(), IntStream.range(0, n).toArray());
-    } else {
-      contract(c, axes(axes.get(0), left), axes(axes.get(1), c.input(1).rank()));
-    }
-  }
-
-  private static int[] axes(JsonNode given, int rank) {
-    int n = given.isArray() ? given.size() : 1;
-    return IntStream.range(0, n).map(i -> Math.floorMod((given.isArray() ? given.get(i) : given).intValue(), rank)).toArray();
-  }
-
   private static void einsum(GradientContext c) {
-    String subscripts = c.attrs().getString("subscripts").replace(" ", "");
-    int arrow = subscripts.indexOf("->");
-    String[] terms = (arrow < 0 ? subscripts : subscripts.substring(0, arrow)).split(",", -1);
-    StringBuilder free = new StringBuilder();
-    for (char letter : LETTERS.toCharArray()) {
-      free.append(subscripts.indexOf(letter) < 0 ? String.valueOf(letter) : "");
-    }
-    int longest = 0;
-    List<String> labels = new ArrayList<>();
-    for (int i = 0; i < terms.length; i++) {
-      int dots = c.input(i).rank() - terms[i].replace("...", "").length();
-      longest = Math.max(longest, terms[i].contains("...") ? dots : 0);
-      // NB: an ellipsis is aligned at its end.
-      labels.add(terms[i].replace("...", new StringBuilder(free.substring(0, dots)).reverse()));
-    }
-    String dots = new StringBuilder(free.substring(0, longest)).reverse().toString();
-    sumOfProducts(c, labels, arrow < 0 ? implicit(labels, dots) : subscripts.substring(arrow + 2).replace("...", dots));
+    int[] ranks = IntStream.range(0, c.inputCount()).map(i -> c.input(i).rank()).toArray();
+    sumOfProducts(c, Subscripts.einsum(c.attrs().getString("subscripts"), ranks));
   }
 
-  private static String implicit(List<String> labels, String dots) {
-    String all = String.join("", labels);
-    StringBuilder once = new StringBuilder(dots);
-    for (char label : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".toCharArray()) {
-      boolean single = all.indexOf(label) >= 0 && all.indexOf(label) == all.lastIndexOf(label);
-      once.append(single && dots.indexOf(label) < 0 ? String.valueOf(label) : "");
-    }
-    return once.toString();
-  }
-
-  private static void sumOfProducts(GradientContext c, List<String> labels, String out) {
+  private static void sumOfProducts(GradientContext c, Subscripts subscripts) {
+    List<String> labels = subscripts.operands();
+    String out = subscripts.result();
     for (int i = 0; i < labels.size(); i++) {
       if (c.wants(i)) {
         c.give(i, ofOperand(c, labels, out, i));
@@ -216,7 +160,7 @@ public final class ProductRules implements GradientRules {
       char label = wanted.charAt(axis);
       if (wanted.indexOf(String.valueOf(label)) < axis) {
         String taken = used + wanted;
-        char fresh = (char) LETTERS.chars().filter(letter -> taken.indexOf(letter) < 0).findFirst().getAsInt();
+        char fresh = (char) Subscripts.LETTERS.chars().filter(letter -> taken.indexOf(letter) < 0).findFirst().getAsInt();
         wanted.setCharAt(axis, fresh);
         factors.add(e.constant(Nd4j.eye(x.size(axis)).castTo(x.type().dataType())));
         terms.add("" + label + fresh);
