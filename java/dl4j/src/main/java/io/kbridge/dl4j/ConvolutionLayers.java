@@ -88,6 +88,10 @@ final class ConvolutionLayers {
       throw new Unsayable("DL4J has no convolutions in groups");
     }
     boolean bias = layer.config("use_bias").asBoolean(true);
+    long width = layer.out()[layer.out().length - 1];
+    if (bias && layer.channelsFirst() && (width < 0 || width == layer.filters())) {
+      throw new Unsayable("where its output is as wide as it has channels, TensorFlow's Keras adds the bias along the width");
+    }
     if (bias) {
       layer.bind("b", "bias", Layout.same());
     }
