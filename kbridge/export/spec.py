@@ -27,7 +27,13 @@ def bundle_spec(model: Any, signature: Signature, trace: Trace) -> dict[str, Any
         "schema_version": bundle.SCHEMA_VERSION,
         "name": model.name,
         "inputs": [
-            {"name": i.name, "shape": list(i.shape), "dtype": i.dtype, "optional": i.optional}
+            {
+                "name": i.name,
+                "shape": list(i.shape),
+                "dtype": i.dtype,
+                # NB: the graph is that of a call with all inputs; what it reads has to be given.
+                "optional": i.optional and i.name not in used,
+            }
             for i in signature.inputs
         ],
         "outputs": [

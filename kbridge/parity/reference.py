@@ -46,7 +46,9 @@ def record(
             if layers((scope, call)):
                 recording.layers[scope, call] = [_to_numpy(t) for t in tensors]
 
-    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+    tensors = keras.tree.map_structure(
+        lambda x: None if x is None else keras.ops.convert_to_tensor(x), inputs
+    )
     # NB: a layer's states and seeds stay as they are.
     stateless = keras.StatelessScope()
     with _no_gradients(), stateless, taps, layer_calls(model, taps.enter, on_exit):

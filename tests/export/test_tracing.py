@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+import kbridge
 from kbridge import errors
 from kbridge.bundle import read_bundle
 from kbridge.export.exporter import export
@@ -236,3 +237,26 @@ def test_the_first_operation_of_a_process_has_its_own_spec(run_python):
         "print(normalise.output_spec(pool, (keras.KerasTensor((None, 9, 3)),), {}).shape)"
     )
     assert run_python(script, env={"KERAS_BACKEND": "numpy"}).stdout == "(None, 1, 3)\n"
+
+
+class Shifts(keras.layers.Layer):
+    """Adds what it is given besides its input, if anything."""
+
+    def call(self, x, shift=None):
+        return x if shift is None else x + shift
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_an_optional_input_may_be_left_out_where_nothing_reads_it(read, jvm, tmp_path):
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b", optional=True)
+    model = keras.Model([a, b], Shifts()(a, b) if read else a * 2.0)
+    kbridge.export(model, tmp_path / "m.h5")
+    x = np.ones((3, 4), "float32")
+    with kbridge.load(tmp_path / "m.h5") as loaded:
+        assert [i.optional for i in loaded.inputs] == [False, not read]
+        if read:
+            with pytest.raises(kbridge.InvalidInputError, match="'b'"):
+                loaded.predict_on_batch([x, None])
+        else:
+            np.testing.assert_array_equal(loaded.predict_on_batch([x, None]), x * 2)
+            assert kbridge.check(model, [x, None]).ok

@@ -21,13 +21,13 @@ def refuse_text(layer: Any, inputs: Any) -> Any:
     if inputs.dtype == "string":
         advice = (
             "Run this layer in Python, in front of the model. With layer = "
-            f"model.get_layer({layer.name!r}), export keras.Model(layer.output, model.output) and "
+            f"model.get_layer({layer.name!r}), export keras.Model(layer.output, model.outputs) and "
             "give it keras.ops.convert_to_numpy(layer(texts))."
         )
     else:
         advice = (
             "Run this layer in Python, behind the model. With layer = "
-            f"model.get_layer({layer.name!r}), export keras.Model(model.input, layer.input) and "
+            f"model.get_layer({layer.name!r}), export keras.Model(model.inputs, layer.input) and "
             "call layer(...) with what it answers."
         )
     raise UnsupportedCall("it works on strings, which the JVM side does not take", advice)
