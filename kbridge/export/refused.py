@@ -17,7 +17,7 @@ _ADVICE = (
     *("AffineTransform", "ElasticTransform", "GaussianBlur", "MapCoordinates"),
     *("PerspectiveTransform", "SSIM", "ScaleAndTranslate", "SobelEdges"),
     *("Argpartition", "Correlate", "Gcd", "Geomspace", "Histogram", "I0", "Lcm", "Linspace"),
-    *("Logspace", "Nextafter", "Signbit", "View", "CTCLoss"),
+    *("Logspace", "Nextafter", "Signbit", "View"),
     *("Polar", "ViewAsComplex", "ViewAsReal"),
 )
 def refuse(call: OpCall, b: GraphBuilder) -> list[Value]:

@@ -205,6 +205,18 @@ def test_every_operation_is_known_or_refused(jvm: Any) -> None:
     assert not unknown, "neither lowered nor refused (kbridge/export/refused.py): " + str(unknown)
 
 
+def test_nothing_that_the_jvm_has_is_refused(jvm: Any) -> None:
+    from test_coverage import known_ops
+
+    from kbridge.export import normalise, refused
+
+    forms = normalise.forms().items()
+    refusals = {name for name, form in forms if form in (refused.refuse, refused.refuse_sizes)}
+    assert refusals
+    # NB: from numbers alone Linspace is computed, from tensors it is refused.
+    assert refusals & known_ops() <= {"Linspace"}
+
+
 def _operations() -> list[tuple[str, type]]:
     """The operations of `keras.src.ops`, but for the bases."""
     import importlib
