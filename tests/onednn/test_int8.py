@@ -19,9 +19,9 @@ needs_int8 = pytest.mark.skipif(
 
 
 def positive() -> keras.Model:
-    """Strides, gaps, products of more axes, and a value that is always positive."""
+    """Groups, strides, gaps, products of more axes, and a value that is always positive."""
     x = layers.Input((13, 11, 8))
-    y = layers.Conv2D(16, 3, strides=2, padding="same", activation="sigmoid")(x)
+    y = layers.Conv2D(16, 3, strides=2, padding="same", groups=2, activation="sigmoid")(x)
     y = layers.Conv2D(12, 3, dilation_rate=2, padding="same")(y)
     y = layers.Reshape((42, 12))(y)
     y = layers.EinsumDense("abc,cde->abde", (42, 3, 5), bias_axes="de")(y)
