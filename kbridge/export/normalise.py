@@ -120,6 +120,24 @@ def unchanged(op: Any, args: tuple, kwargs: dict) -> Any:
     return operand if dtype is None or dtype == operand.dtype else None
 
 
+def operands(op: Any, args: tuple) -> tuple:
+    """Returns the operands with lists of numbers as the arrays that Keras makes of them.
+
+    Keras does so when it computes (``[0.1, 0.9] * x``), not when it infers shapes.
+    """
+    if type(op).__name__ not in (_PROMOTING | _COMPARING) - _TAKING_LISTS:
+        return args
+    return tuple(_array(arg) if isinstance(arg, (list, tuple)) else arg for arg in args)
+
+
+def _array(numbers: Any) -> Any:
+    if any(isinstance(item, keras.KerasTensor) for item in tree.flatten(numbers)):
+        return numbers
+    array = np.asarray(numbers)
+    usual = {"float64": keras.config.floatx(), "int64": "int32"}
+    return array.astype(usual.get(array.dtype.name, array.dtype))
+
+
 def output_spec(op: Any, args: tuple, kwargs: dict) -> Any:
     """Returns the symbolic output of an operation."""
     _register()
@@ -135,6 +153,7 @@ _PROMOTING = frozenset(
     "BitwiseXor BitwiseLeftShift BitwiseRightShift LeftShift RightShift Concatenate Stack Dot "
     "Tensordot Einsum Matmul Outer Inner Vdot Kron Cross Append Hstack Vstack Dstack Polar".split()
 )
+_TAKING_LISTS = frozenset("Concatenate Stack Einsum Append Hstack Vstack Dstack".split())
 # Operands are brought to the dtype Keras's promotion gives; the output is boolean.
 _COMPARING = frozenset(
     "Equal NotEqual Less LessEqual Greater GreaterEqual Isclose AllClose".split()

@@ -155,6 +155,7 @@ class Tracer:
             return rule(op, *args, **kwargs)
         if not type(op).__module__.startswith("keras.src.ops.") or isinstance(op, keras.Function):
             return op.call(*args, **kwargs)
+        args = normalise.operands(op, args)
         unchanged = normalise.unchanged(op, args, kwargs)
         if unchanged is not None:
             return unchanged

@@ -50,8 +50,12 @@ class StepArrays:
         given |= {("y", name): array for name, array in labels.items()}
         weights = self._named(sample_weight, "sample_weight", "sample weights")
         given |= {("sample_weight", name): array for name, array in weights.items()}
-        batch = [given.get((i.role, i.of)) for i in self._step]
-        batch = [self._fitted(i, array) for i, array in zip(self._step, batch, strict=True)]
+        batch: Batch = []
+        for wanted in self._step:
+            array = given.get((wanted.role, wanted.of))
+            if array is not None and wanted.broadcast:
+                array = _broadcast(array, wanted, given.get(("y", wanted.of)))
+            batch.append(self._fitted(wanted, array))
         self._check_rows(batch)
         return batch
 
@@ -155,6 +159,20 @@ class StepArrays:
         for number, weight in class_weight.items():
             weights[labels == int(number)] = weight
         return weights
+
+
+def _broadcast(array: np.ndarray, wanted: StepInput, labels: np.ndarray | None) -> np.ndarray:
+    """Weights of samples, as weights of all the values that a sample has, as Keras takes them."""
+    if array.ndim == len(wanted.shape) - 1:
+        array = array[..., np.newaxis]
+    if array.ndim != len(wanted.shape):
+        return array
+    sizes = [array.shape[0]]
+    for axis, size in enumerate(wanted.shape[1:], start=1):
+        known = array.shape[axis] if labels is None or labels.ndim <= axis else labels.shape[axis]
+        sizes.append(known if size is None else size)
+    fits = all(n in (1, size) for n, size in zip(array.shape, sizes, strict=True))
+    return np.broadcast_to(array, sizes) if fits else array
 
 
 def _reshaped(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray | None:

@@ -26,6 +26,7 @@ class StepInput(NamedTuple):
         dtype: Its element type.
         role: ``"x"``, ``"y"`` or ``"sample_weight"``.
         of: The model's input or output that it belongs to.
+        broadcast: Whether sizes of 1 stand for any size.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StepInput(NamedTuple):
     dtype: np.dtype
     role: str
     of: str
+    broadcast: bool
 
 
 class Slot(NamedTuple):
@@ -62,7 +64,14 @@ class TrainerSession:
         self._door = door
         self._steps: dict[tuple, JavaObject] = {}
         self.inputs = [
-            StepInput(i["name"], tuple(i["shape"]), arrays.dtype(i["dtype"]), i["role"], i["of"])
+            StepInput(
+                i["name"],
+                tuple(i["shape"]),
+                arrays.dtype(i["dtype"]),
+                i["role"],
+                i["of"],
+                i["broadcast"],
+            )
             for i in json.loads(self._ask("inputs"))
         ]
         self._dtypes = [i.dtype for i in self.inputs]

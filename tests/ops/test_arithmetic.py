@@ -114,6 +114,8 @@ CASES += [
     Case("power negative base", lambda x: ops.power(x, 3.0), (floats(3, 4),)),
     Case("power int", ops.power, (integers(3, 4), integers(3, 4, low=0, high=5))),
     Case("power half", lambda x: x**0.5, (floats(3, 4, low=0),)),
+    Case("list of numbers", lambda x: [0.5, -2.0, 1.0, 3.0] * x, (floats(3, 4),)),
+    Case("list of whole numbers", lambda x: ops.maximum(x, [1, -2, 0, 3]), (integers(3, 4),)),
     Case("python scalars", lambda x: 1 + 2 * x - x / 4, (floats(3, 4),)),
     Case("python scalars int", lambda x: 1 + 2 * x, (integers(3, 4),)),
     Case("promotion", ops.add, (integers(3, 4), floats(3, 4))),

@@ -39,7 +39,8 @@ def save(jvm_optimizer: harness.JvmOptimizer, path: Path) -> Path:
     checkpoints = host.java_class("io.kbridge.train.optimizer.Checkpoints")
     target = host.java_class("java.nio.file.Paths").get(str(path))
     writer = checkpoints(jvm_optimizer.bundle)
-    writer.save(target, jvm_optimizer.weights, jvm_optimizer.java)
+    states = host.java_class("java.util.HashMap")()
+    writer.save(target, jvm_optimizer.weights, states, jvm_optimizer.java)
     return path
 
 

@@ -68,9 +68,9 @@ class Trainer:
     def _ask(self, method: str, *args: Any) -> Any:
         return self._jvm.ask(self._java, method, *args)
 
-    def train(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    def train(self, x: np.ndarray, y: np.ndarray, weights: Any = None) -> dict[str, float]:
         """Does what Keras's `train_on_batch` does."""
-        by_role = {"x": x, "y": y, "sample_weight": None}
+        by_role = {"x": x, "y": y, "sample_weight": weights}
         given = [by_role[each["role"]] for each in self._inputs]
         step = self._ask("step", [None if a is None else list(a.shape) for a in given])
         self._ask("resetMetrics")

@@ -209,8 +209,8 @@ def _label(output: str, losses: list[Any], prediction: Shaped) -> Label:
         last = len(prediction.shape) - 1
         return Label(output, "int32", drop=last, ignored=next(iter(ignored), None))
     if keras.losses.ctc in functions:
-        # Sentences of any length, as class numbers.
-        return Label(output, "int32", shape=(None, None))
+        reason = "the longest sentence of the labels is not known"
+        raise errors.UnsupportedModelError([errors.Problem(output, "CTC", reason, LABELS_ADVICE)])
     return Label(output, "float32")
 
 

@@ -16,7 +16,7 @@ from kbridge.export import explain, sizes
 from kbridge.export.graph import Body, Value
 from kbridge.export.signature import Signature
 from kbridge.export.spec import constant_entry, graph_json, live_nodes, value_json
-from kbridge.export.steps.compiled import Compiled, Shaped, compiled_of
+from kbridge.export.steps.compiled import Compiled, Shaped, compiled_of, output_indices
 from kbridge.export.steps.step import Step
 from kbridge.export.steps.tracer import StepTracer, TrainingTracer
 from kbridge.export.steps.variables import StepVariables
@@ -158,7 +158,13 @@ class _Writer:
         outputs = zip(self.compiled.names, answers["outputs"], strict=True)
         return {
             "inputs": [
-                {**value_json(value), "role": role, "of": of, **self._classes(role, of, answers)}
+                {
+                    **value_json(value),
+                    "role": role,
+                    "of": of,
+                    **self._classes(role, of, answers),
+                    **({"broadcast": True} if self._broadcasts(role, of) else {}),
+                }
                 for value, (role, of) in zip(trace.inputs, step.inputs, strict=True)
                 if role == "x" or value.name in read
             ],
@@ -178,6 +184,27 @@ class _Writer:
             return {}
         count = answers["outputs"][index].shape[label.drop]
         return {"classes": count} | ({} if label.ignored is None else {"ignored": label.ignored})
+
+    def _broadcasts(self, role: str, of: str) -> bool:
+        """Whether weights with sizes of 1 mean the same as ones that say it for each value.
+
+        NB: not where Keras divides by the sum of the weights as they were given.
+        """
+        if role != "sample_weight":
+            return False
+        index, loss = self.compiled.names.index(of), self.compiled.loss
+        if loss is None:
+            return True
+        found = [
+            entry.loss
+            for i, entry in zip(output_indices(loss), loss._flat_losses, strict=True)
+            if i == index
+        ]
+        return all(
+            type(each).__call__ is keras.losses.Loss.__call__
+            and each.reduction != "mean_with_sample_weight"
+            for each in found
+        )
 
     def _losses(self, values: list[Value]) -> list[dict[str, Any]]:
         entries = [] if self.compiled.loss is None else self.compiled.loss._flat_losses

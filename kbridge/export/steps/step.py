@@ -86,7 +86,15 @@ class Step:
 def _values(loss: Any, y: Any, prediction: Any) -> Any:
     """The values a loss reduces; traced to learn their shape, and then not read by anything."""
     y = ops.convert_to_tensor(y, dtype=loss.dtype)
-    return loss.call(y, ops.convert_to_tensor(prediction, dtype=loss.dtype))
+    values = loss.call(y, ops.convert_to_tensor(prediction, dtype=loss.dtype))
+    # NB: Keras multiplies the one number with each weight, and adds up only if there are some.
+    if values.shape == () and getattr(loss, "reduction", None) in ("sum", "none", None):
+        raise ValueError(
+            f"it is one number for the whole batch, which reduction={loss.reduction!r} counts once "
+            "for each sample with weights and once without; with reduction='sum_over_batch_size' "
+            "it is the same without weights"
+        )
+    return values
 
 
 def _summed(loss: Any) -> Any:

@@ -82,9 +82,9 @@ public final class KBridge {
     Map<String, INDArray> weights = forms.weights(opened, network);
     Optimizer optimizer = forms.optimizer(opened, network, weights);
     if (optimizer == null) {
-      BundleSaver.of(opened).save(bundle, weights, null, Map.of(), Map.of(), Map.of());
+      BundleSaver.of(opened).save(bundle, weights, Map.of(), null, Map.of());
     } else {
-      new Checkpoints(opened).save(bundle, weights, optimizer);
+      new Checkpoints(opened).save(bundle, weights, Map.of(), optimizer);
     }
   }
 }

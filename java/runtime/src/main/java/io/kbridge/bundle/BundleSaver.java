@@ -1,5 +1,6 @@
 package io.kbridge.bundle;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.jhdf.HdfFile;
 import io.jhdf.api.Attribute;
@@ -39,6 +40,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 public final class BundleSaver {
   private static final String OPTIMIZER = "/optimizer_weights";
   private static final String GOLDEN = "/kbridge/golden";
+  private static final String STEPS = "steps";
+  private static final String STATES = "/kbridge/step_states";
 
   private final Bundle bundle;
   private final Map<String, Map<String, Object>> attributes = new TreeMap<>();
@@ -64,24 +67,22 @@ public final class BundleSaver {
    *
    * @param target where to; may be the bundle's own file, which goes on to be used as it was
    * @param weights new content of weights by name
+   * @param states what variables of the steps are to start with, by name
    * @param optimizer the optimizer as documents describe it, or null to leave it
-   * @param state the optimizer's variables by their paths in the description
-   * @param documents documents to replace, such as {@code steps}, by name
-   * @param others new content of other datasets, by path
+   * @param slots the optimizer's variables by their paths in the description
    * @throws KBridgeException BUNDLE_NOT_FOUND if the target cannot be written; what was there before stays
    */
   public void save(
       Path target,
       Map<String, INDArray> weights,
+      Map<String, INDArray> states,
       ObjectNode optimizer,
-      Map<String, INDArray> state,
-      Map<String, ObjectNode> documents,
-      Map<String, INDArray> others) {
+      Map<String, INDArray> slots) {
     Path whole = target.toAbsolutePath();
     Path temporary = whole.resolveSibling("." + whole.getFileName() + "." + UUID.randomUUID() + ".tmp");
     try {
       try (Hdf5Writer writer = new Hdf5Writer(temporary)) {
-        write(writer, weights, optimizer, state, documents, others);
+        write(writer, weights, states, optimizer, slots);
         writer.finish();
       }
       Files.move(temporary, whole, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -108,29 +109,45 @@ public final class BundleSaver {
   private void write(
       Hdf5Writer writer,
       Map<String, INDArray> weights,
+      Map<String, INDArray> states,
       ObjectNode optimizer,
-      Map<String, INDArray> state,
-      Map<String, ObjectNode> documents,
-      Map<String, INDArray> others)
+      Map<String, INDArray> slots)
       throws IOException {
-    Map<String, INDArray> replaced = new LinkedHashMap<>(others);
-    replaced.putAll(state);
+    Map<String, INDArray> replaced = new LinkedHashMap<>(slots);
+    Map<String, ObjectNode> written = new LinkedHashMap<>();
+    if (!states.isEmpty()) {
+      written.put(STEPS, steps(states, replaced));
+    }
     ObjectNode spec = bundle.document("spec");
     weights.forEach((name, array) -> replaced.put(bundle.graph().weights().get(name).path(), array));
     digests(weights).forEach((name, digest) -> ((ObjectNode) spec.get("weights").get(name)).put("sha256", digest));
-    Map<String, ObjectNode> written = new LinkedHashMap<>(documents);
     written.put("spec", spec);
     if (optimizer != null) {
       ObjectNode training = bundle.training();
       training.set("optimizer", optimizer);
       written.put("training", training);
     }
-    boolean sameState = optimizer == null || below(OPTIMIZER).equals(state.keySet());
+    boolean sameState = optimizer == null || below(OPTIMIZER).equals(slots.keySet());
     writeArrays(writer, replaced, written.keySet(), optimizer != null);
     for (Map.Entry<String, ObjectNode> document : written.entrySet()) {
       writeDocument(writer, "/kbridge/" + document.getKey(), document.getValue());
     }
-    writeAttributes(writer, written.keySet(), sameState);
+    writeAttributes(writer, written.keySet(), sameState, optimizer);
+  }
+
+  /** The document of the steps, in which states start with arrays of their own. */
+  private ObjectNode steps(Map<String, INDArray> states, Map<String, INDArray> replaced) {
+    ObjectNode steps = bundle.document(STEPS);
+    Map<String, String> digests = digests(states);
+    states.forEach(
+        (name, array) -> {
+          ObjectNode variable = (ObjectNode) steps.get("variables").get(name);
+          String path = variable.has("path") ? variable.get("path").asText() : STATES + "/" + name;
+          variable.remove("value");
+          variable.put("path", path).put("sha256", digests.get(name));
+          replaced.put(path, array);
+        });
+    return steps;
   }
 
   private Set<String> below(String group) {
@@ -175,7 +192,7 @@ public final class BundleSaver {
     writer.attribute(path, "sha256", Digests.of(content));
   }
 
-  private void writeAttributes(Hdf5Writer writer, Set<String> documents, boolean sameState) {
+  private void writeAttributes(Hdf5Writer writer, Set<String> documents, boolean sameState, ObjectNode optimizer) {
     for (Map.Entry<String, Map<String, Object>> object : attributes.entrySet()) {
       String path = object.getKey();
       if (path.equals(GOLDEN) || path.startsWith(GOLDEN + "/") || documents.contains(path.replace("/kbridge/", ""))) {
@@ -189,10 +206,26 @@ public final class BundleSaver {
       object.getValue().forEach(
           (name, value) -> {
             if (!stale || !name.startsWith("weight_names")) {
-              writer.attribute(path, name, value);
+              boolean isConfig = path.isEmpty() && name.equals("training_config") && optimizer != null;
+              writer.attribute(path, name, isConfig ? withRate(value, optimizer) : value);
             }
           });
     }
+  }
+
+  /** Keras 2's configuration with the learning rate of now. It stays as it is, to the letter, where that has not changed. */
+  private static Object withRate(Object config, ObjectNode optimizer) {
+    if (!(config instanceof String)) {
+      return config;
+    }
+    ObjectNode json = Json.parse(((String) config).getBytes(StandardCharsets.UTF_8), "the attribute training_config");
+    JsonNode old = json.path("optimizer_config").path("config");
+    JsonNode rate = optimizer.path("config").path("learning_rate");
+    if (!rate.isNumber() || !old.path("learning_rate").isNumber() || old.get("learning_rate").floatValue() == rate.floatValue()) {
+      return config;
+    }
+    ((ObjectNode) old).put("learning_rate", rate.doubleValue());
+    return json.toString();
   }
 
   /** Reads the attributes of everything; opening a bundle reads only those that computing needs. */

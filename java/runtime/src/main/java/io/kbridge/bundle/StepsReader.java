@@ -125,7 +125,21 @@ final class StepsReader {
     if (StepGraph.Role.ofName(role) == null) {
       throw Json.wrong(where + ".role", "\"x\", \"y\" or \"sample_weight\"", role);
     }
-    return new StepGraph.Input(GraphReader.value(input, where, true), StepGraph.Role.ofName(role), Json.text(input, "of", where));
+    return new StepGraph.Input(
+        GraphReader.value(input, where, true),
+        StepGraph.Role.ofName(role),
+        Json.text(input, "of", where),
+        classNumber(input, "classes", where),
+        classNumber(input, "ignored", where),
+        input.path("broadcast").asBoolean(false));
+  }
+
+  private static Long classNumber(ObjectNode input, String name, String where) {
+    JsonNode number = input.get(name);
+    if (number != null && !number.isIntegralNumber()) {
+      throw Json.wrong(where + "." + name, "an integer, or nothing", Json.brief(number));
+    }
+    return number == null ? null : number.longValue();
   }
 
   private static GraphOutput readOutput(ObjectNode output, String where) {

@@ -44,6 +44,9 @@ public final class StepGraph {
     private final ValueInfo value;
     private final Role role;
     private final String of;
+    private final Long classes;
+    private final Long ignored;
+    private final boolean broadcasts;
 
     /**
      * Makes an input.
@@ -53,9 +56,26 @@ public final class StepGraph {
      * @param of the model's input or output that it belongs to
      */
     public Input(ValueInfo value, Role role, String of) {
+      this(value, role, of, null, null, false);
+    }
+
+    /**
+     * Makes an input of which more is known.
+     *
+     * @param value name, shape and type
+     * @param role what it is
+     * @param of the model's input or output that it belongs to
+     * @param classes how many classes there are; null if it holds other numbers
+     * @param ignored the class number that the loss passes over; null for none
+     * @param broadcasts whether sizes of 1 stand for any size
+     */
+    public Input(ValueInfo value, Role role, String of, Long classes, Long ignored, boolean broadcasts) {
       this.value = Objects.requireNonNull(value, "value");
       this.role = Objects.requireNonNull(role, "role");
       this.of = Objects.requireNonNull(of, "of");
+      this.classes = classes;
+      this.ignored = ignored;
+      this.broadcasts = broadcasts;
     }
 
     /**
@@ -83,6 +103,33 @@ public final class StepGraph {
      */
     public String of() {
       return of;
+    }
+
+    /**
+     * Returns how many classes there are, where the input holds their numbers.
+     *
+     * @return the count, or null
+     */
+    public Long classes() {
+      return classes;
+    }
+
+    /**
+     * Returns the class number that the loss passes over.
+     *
+     * @return the number, or null
+     */
+    public Long ignored() {
+      return ignored;
+    }
+
+    /**
+     * Tells whether sizes of 1 stand for any size: one weight for all values that a sample has.
+     *
+     * @return true if so
+     */
+    public boolean broadcasts() {
+      return broadcasts;
     }
   }
 

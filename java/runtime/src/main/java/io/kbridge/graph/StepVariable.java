@@ -2,7 +2,7 @@ package io.kbridge.graph;
 
 import java.util.Objects;
 
-/** A variable of the steps that is no weight of the model: it starts anew. Immutable. */
+/** A variable of the steps that is no weight of the model: of a metric, or a state, which goes on in a bundle that was saved. Immutable. */
 public final class StepVariable {
   private final ArrayEntry entry;
   private final boolean metric;

@@ -54,7 +54,7 @@ public final class HostTrainer implements AutoCloseable {
     for (StepGraph.Input input : trainer.inputs()) {
       ObjectNode json = list.addObject();
       json.put("name", input.value().name()).put("dtype", input.value().type().kerasName());
-      json.put("role", input.role().name().toLowerCase(Locale.ROOT)).put("of", input.of());
+      json.put("role", input.role().name().toLowerCase(Locale.ROOT)).put("of", input.of()).put("broadcast", input.broadcasts());
       ArrayNode shape = json.putArray("shape");
       for (long size : input.value().shape()) {
         if (size < 0) {

@@ -62,15 +62,34 @@ final class StepInputs {
 
   private void take(StepGraph.Input input, INDArray array) {
     if (array != null) {
-      INDArray fitted = fitted(input.value(), array);
+      INDArray fitted = fitted(input.value(), input.broadcasts() ? broadcast(input, array) : array);
       if (fitted == null) {
         problems.add(named(input.role()) + " of '" + input.of() + "' as " + describe(array));
+      } else if (input.classes() != null) {
+        checkClasses(input, array);
       }
       inputs.put(input.value().name(), fitted);
     } else if (input.role() == StepGraph.Role.SAMPLE_WEIGHT && !inputs.isEmpty() && inputs.values().iterator().next() != null) {
-      inputs.put(input.value().name(), ones(input.value()));
+      inputs.put(input.value().name(), ones(input));
     } else {
       problems.add("no " + named(input.role()) + " of '" + input.of() + "'");
+    }
+  }
+
+  /** Stops numbers of classes that do not exist: what the loss would make of them is no error of its own everywhere. */
+  private void checkClasses(StepGraph.Input input, INDArray labels) {
+    long classes = input.classes();
+    boolean whole = !labels.dataType().isFPType();
+    if (labels.isEmpty() || whole && labels.minNumber().longValue() >= 0 && labels.maxNumber().longValue() < classes) {
+      return;
+    }
+    for (double label : labels.dup('c').data().asDouble()) {
+      boolean isIgnored = input.ignored() != null && label == input.ignored();
+      if (!isIgnored && !(label >= 0 && label < classes && label == Math.rint(label))) {
+        String number = whole ? Long.toString((long) label) : Double.toString(label);
+        problems.add("the class number " + number + " among the labels of '" + input.of() + "'");
+        return;
+      }
     }
   }
 
@@ -91,17 +110,49 @@ final class StepInputs {
     return info.accepts(shape) ? typed.reshape(shape) : null;
   }
 
-  /** Weights of ones, which is what no weights mean. Open sizes are those of the labels, or of the first input. */
-  private INDArray ones(ValueInfo info) {
-    long[] shape = info.shape();
+  /** Weights of samples as weights of all values that a sample has, as Keras takes them. */
+  private INDArray broadcast(StepGraph.Input input, INDArray weights) {
+    int rank = input.value().shape().length;
+    long[] shape = weights.shape();
+    if (shape.length == rank - 1) {
+      shape = Arrays.copyOf(shape, rank);
+      shape[rank - 1] = 1;
+    }
+    if (shape.length != rank || rank == 0) {
+      return weights;
+    }
+    long[] sizes = sizes(input);
+    sizes[0] = shape[0];
+    for (int i = 0; i < rank; i++) {
+      if (shape[i] != 1 && shape[i] != sizes[i]) {
+        return weights;
+      }
+    }
+    INDArray wide = Nd4j.createUninitializedDetached(input.value().dtype(), 'c', sizes);
+    return wide.assign(weights.castTo(input.value().dtype()).reshape(shape).broadcast(sizes));
+  }
+
+  /** Weights of ones, which is what no weights mean. */
+  private INDArray ones(StepGraph.Input input) {
+    return Nd4j.createUninitializedDetached(input.value().dtype(), 'c', sizes(input)).assign(1);
+  }
+
+  /** The sizes of weights: open ones are those of the labels, or of the first input that has as many axes. */
+  private long[] sizes(StepGraph.Input input) {
+    List<INDArray> others = new ArrayList<>();
+    for (StepGraph.Input other : expected) {
+      boolean labels = other.role() == StepGraph.Role.Y && other.of().equals(input.of());
+      others.add(labels ? 0 : others.size(), inputs.get(other.value().name()));
+    }
+    long[] shape = input.value().shape();
     for (int i = 0; i < shape.length; i++) {
-      for (INDArray other : inputs.values()) {
+      for (INDArray other : others) {
         if (shape[i] == ValueInfo.ANY && other != null && other.rank() > i) {
           shape[i] = other.size(i);
         }
       }
     }
-    return Nd4j.createUninitializedDetached(info.dtype(), 'c', shape).assign(1);
+    return shape;
   }
 
   private void sameBatch() {
@@ -118,8 +169,12 @@ final class StepInputs {
 
   private String describe() {
     List<String> parts = new ArrayList<>();
-    expected.forEach(input -> parts.add(named(input.role()) + " of '" + input.of() + "' (" + input.value() + ")"));
+    expected.forEach(input -> parts.add(named(input.role()) + " of '" + input.of() + "' (" + input.value() + classes(input) + ")"));
     return String.join(", ", parts);
+  }
+
+  private static String classes(StepGraph.Input input) {
+    return input.classes() == null ? "" : ", class numbers from 0 to " + (input.classes() - 1);
   }
 
   private static String named(StepGraph.Role role) {

@@ -346,13 +346,20 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Writes a new bundle with the weights and the optimizer's state as they are now. The file is whole or not there.
+   * Writes a new bundle with the weights, the states of layers and the optimizer's state as they are now. The file is whole or not there.
    *
    * @param file where to
    */
   public synchronized void save(Path file) {
     checkOpen();
-    checkpoints.save(file, weights, optimizer);
+    Map<String, INDArray> states = new LinkedHashMap<>();
+    steps.variables().forEach(
+        (name, variable) -> {
+          if (!variable.isMetric()) {
+            states.put(name, variables.get(name));
+          }
+        });
+    checkpoints.save(file, weights, states, optimizer);
   }
 
   /** Frees memory. May be called again. */

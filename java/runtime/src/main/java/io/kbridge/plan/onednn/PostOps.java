@@ -16,6 +16,9 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** What a primitive does with its result before it writes it: functions, sums, and operations with other arrays. */
 final class PostOps {
+  // oneDNN takes 32 of them; one link and a rounding add a few.
+  private static final int MANY = 26;
+
   private final Site site;
   private final Layout layout;
   private final boolean inPlace;
@@ -51,7 +54,7 @@ final class PostOps {
     }
     List<GraphNode> links = site.chain().links();
     for (int i = first; i < links.size(); i++) {
-      if (!post.add(links.get(i), site.chain().before(i))) {
+      if (post.ops.len() > MANY || !post.add(links.get(i), site.chain().before(i))) {
         return null;
       }
     }

@@ -25,11 +25,12 @@ public final class Checkpoints {
    *
    * @param target where to
    * @param weights the weights by name, as they are now
+   * @param states variables of the steps that go on where they are, by name
    * @param optimizer the optimizer that trains them
    */
-  public void save(Path target, Map<String, INDArray> weights, Optimizer optimizer) {
-    Map<String, INDArray> state = new LinkedHashMap<>();
-    optimizer.variables().forEach(variable -> state.put(variable.path(), variable.array()));
-    saver.save(target, weights, optimizer.describe(), state, Map.of(), Map.of());
+  public void save(Path target, Map<String, INDArray> weights, Map<String, INDArray> states, Optimizer optimizer) {
+    Map<String, INDArray> slots = new LinkedHashMap<>();
+    optimizer.variables().forEach(variable -> slots.put(variable.path(), variable.array()));
+    saver.save(target, weights, states, optimizer.describe(), slots);
   }
 }
