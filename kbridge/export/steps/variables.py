@@ -59,6 +59,8 @@ class StepVariables:
         self._of_metrics: set[str] = set()
         self._names = dict(weights)
         self._initial = compiled.initial
+        # NB: made now if it is not there, since a variable made in a trace has no value.
+        seed_generator.global_seed_generator()
         for entry, prefix in zip(self.metrics, _prefixes(self.metrics), strict=True):
             entry.variables = self._add(entry.metric.variables, prefix, "metric")
         for entry in metadata.model_layers(model):
@@ -87,7 +89,8 @@ class StepVariables:
         for name, variable in zip(names, variables, strict=True):
             self._names[id(variable)] = name
             value = self._initial.get(id(variable))
-            value = keras.ops.convert_to_numpy(variable) if value is None else value
+            # NB: not `variable.value`, which is symbolic while a step is traced.
+            value = keras.ops.convert_to_numpy(variable._value) if value is None else value
             self.extra.append(StepVariable(name, variable, kind, value))
         if kind == "metric":
             self._of_metrics.update(names)
