@@ -107,7 +107,7 @@ def test_metrics_and_structures_are_the_same_in_keras_2(tmp_path):
         metrics={"a": ["mae", keras.metrics.RootMeanSquaredError(name="r")], "b": ["accuracy"]},
         weighted_metrics={
             "a": ["mse"],
-            "b": [keras.metrics.AUC(num_thresholds=50, from_logits=True)],
+            "b": [keras.metrics.AUC(num_thresholds=50, from_logits=True, name="auc")],
         },
     )
     x, a = batch()

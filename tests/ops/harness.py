@@ -8,6 +8,7 @@ is exported and run in the JVM, and what comes back has to have Keras's dtype an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -116,9 +117,13 @@ class Case:
 
         key = f"{_FAMILY.get(self, uuid.uuid4())}/{self.name}".encode()
         path = Path(os.environ[SHARED_FOLDER]) / f"op-{hashlib.sha256(key).hexdigest()[:24]}.h5"
-        # NB: another process may write the same now: the files are equal, and appear whole.
         if not path.exists():
-            kbridge.export(self.model(), path, sample=list(self.inputs))
+            own = path.with_suffix(f".{os.getpid()}.h5")
+            kbridge.export(self.model(), own, sample=list(self.inputs))
+            # NB: another process may have written it meanwhile, and read it: that one stays.
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(own)
+            own.unlink()
         return path
 
     def ops(self) -> set[str]:
