@@ -12,6 +12,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,5 +190,9 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        from tests.conftest import SHARED_FOLDER
+
+        os.environ[SHARED_FOLDER] = folder
+        TARGET.write_text(render(), encoding="utf-8")
     print(f"wrote {TARGET}")
