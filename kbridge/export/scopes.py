@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 OnEnter = Callable[["keras.layers.Layer", str, int], None]
-OnExit = Callable[["keras.layers.Layer", str, int, Any], None]
+OnExit = Callable[["keras.layers.Layer", str, int, Any], Any]
 
 # The hook replaces an attribute of a class that the whole process shares. Re-entrant, so that one
 # thread may nest hooks; they are then undone in reverse order.
@@ -68,10 +68,11 @@ def layer_calls(
             its scope is ``""`` and its children start at their own name. A model that is run by
             its `call` method, past `__call__`, gives its children the same scopes.
         on_enter: Called as ``on_enter(layer, scope, call)`` before the layer runs.
-        on_exit: Called as ``on_exit(layer, scope, call, outputs)`` after the layer returned.
+        on_exit: Called as ``on_exit(layer, scope, call, outputs)`` after the layer returned; what
+            it gives is the call's result, as a rule `outputs`.
 
     Example:
-        >>> with layer_calls(model, on_exit=lambda layer, scope, call, out: print(scope, call)):
+        >>> with layer_calls(model, on_enter=lambda layer, scope, call: print(scope, call)):
         ...     model(x)
     """
     import keras
@@ -92,7 +93,7 @@ def layer_calls(
                     on_enter(layer, scope, call)
                 outputs = original(layer, *args, **kwargs)
                 if on_exit is not None:
-                    on_exit(layer, scope, call, outputs)
+                    outputs = on_exit(layer, scope, call, outputs)
                 return outputs
             finally:
                 stack.pop()

@@ -259,7 +259,7 @@ class Tracer:
         self._scopes.append((scope, type(layer).__name__))
         self._set_scope()
 
-    def on_exit(self, layer: Any, scope: str, call: int, outputs: Any) -> None:
+    def on_exit(self, layer: Any, scope: str, call: int, outputs: Any) -> Any:
         """A layer call ends."""
         self._scopes.pop()
         self._set_scope()
@@ -269,6 +269,7 @@ class Tracer:
         if scope and tensors and not hidden:
             values = [self.builder.value_of(t) for t in tensors]
             self.trace.layer_outputs.append(LayerOutput(scope, call, type(layer).__name__, values))
+        return outputs
 
     def _set_scope(self) -> None:
         self.builder.scope = self._scopes[-1][0] if self._scopes else ""

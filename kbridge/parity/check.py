@@ -163,7 +163,7 @@ def _compare(
         if not compared.ok:
             say(f"asking native Keras how far rounding moves it{which}")
             moved = clock.time("native", native.record_moved, batch)
-            excuse_rounding(compared, case.spec, recording, moved)
+            excuse_rounding(compared, case.spec, moved)
         comparison.merge(compared)
     return make_report(case, comparison, options, tolerance, clock.seconds)
 

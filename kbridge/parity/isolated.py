@@ -12,7 +12,8 @@ The folder in which native Keras leaves it holds, besides the bundle::
     case.json             what it found: the bundle and how many batches
     inputs-B.npz          the inputs of batch B
     native-B.npz          the recording of batch B
-    moved-B.npz           the same with weights and inputs changed by what rounding would change
+    moved-B-R.npz         the same with weights and inputs changed by what rounding would change;
+                          two runs R
     error.json            why it gave up
 """
 
@@ -122,7 +123,8 @@ def _run_native(folder: Path, source: Any, request: Mapping[str, Any]) -> None:
         case, native = open_case(model, bundle, x, request["batch_size"], request["seed"])
     for number, batch in enumerate(case.batches):
         if request.get("moved"):
-            native.record_moved(batch).save(folder / f"moved-{number}.npz")
+            for run, recording in enumerate(native.record_moved(batch)):
+                recording.save(folder / f"moved-{number}-{run}.npz")
             continue
         given = {str(i): array for i, array in enumerate(batch) if array is not None}
         save_arrays(folder / f"inputs-{number}.npz", given)
@@ -157,9 +159,8 @@ def _compare(folder: Path, case: Case, jvm: JvmSide, tolerance: Tolerance) -> li
 def _excuse(folder: Path, case: Case, compared: list[ModelComparison]) -> None:
     """Excuses what native Keras's own rounding moves as far."""
     for number, batch in enumerate(compared):
-        recording = Recording.load(folder / f"native-{number}.npz")
-        moved = Recording.load(folder / f"moved-{number}.npz")
-        excuse_rounding(batch, case.spec, recording, moved)
+        first, second = (Recording.load(folder / f"moved-{number}-{run}.npz") for run in (0, 1))
+        excuse_rounding(batch, case.spec, (first, second))
 
 
 def _run_process(folder: Path) -> None:

@@ -21,6 +21,7 @@ def record(
     inputs: Any,
     layers: Callable[[LayerCall], bool] = lambda call: True,
     logits: Sequence[LayerCall] = (),
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Recording:
     """Runs a Keras model eagerly at inference and records what its layers give.
 
@@ -29,6 +30,8 @@ def record(
         inputs: Arrays in the structure that the model is called with.
         layers: Says which layer calls to record; all by default.
         logits: Layer calls whose `activation` function's input is recorded.
+        change: Changes every tensor that a layer gives, before the next one gets it; none by
+            default.
 
     Returns:
         The outputs, layer outputs and logits as NumPy arrays.
@@ -36,15 +39,18 @@ def record(
     recording = Recording()
     taps = _ActivationTaps(frozenset(logits), recording.logits)
 
-    def on_exit(layer: keras.layers.Layer, scope: str, call: int, outputs: Any) -> None:
+    def on_exit(layer: keras.layers.Layer, scope: str, call: int, outputs: Any) -> Any:
         taps.leave(layer, scope, call)
-        if not scope:
-            return
-        tensors = _concrete_tensors(outputs)
-        if tensors:
-            recording.calls.append((scope, call))
-            if layers((scope, call)):
-                recording.layers[scope, call] = [_to_numpy(t) for t in tensors]
+        tensors = _concrete_tensors(outputs) if scope else []
+        if not tensors:
+            return outputs
+        if change is not None:
+            outputs = _changed(outputs, change)
+            tensors = _concrete_tensors(outputs)
+        recording.calls.append((scope, call))
+        if layers((scope, call)):
+            recording.layers[scope, call] = [_to_numpy(t) for t in tensors]
+        return outputs
 
     tensors = keras.tree.map_structure(
         lambda x: None if x is None else keras.ops.convert_to_tensor(x), inputs
@@ -145,6 +151,20 @@ def _has_values(tensor: Any) -> bool:
         "Expected the Keras backend tensorflow, jax or torch to compare with. "
         f"Received: {backend!r}. Set KERAS_BACKEND to one of them."
     )
+
+
+def _changed(outputs: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    def changed(tensor: Any) -> Any:
+        if not keras.ops.is_tensor(tensor):
+            return tensor
+        result = keras.ops.convert_to_tensor(change(_to_numpy(tensor)))
+        # NB: Keras carries a mask from layer to layer as an attribute of the tensor.
+        mask = keras.src.backend.get_keras_mask(tensor)
+        if mask is not None:
+            keras.src.backend.set_keras_mask(result, mask)
+        return result
+
+    return keras.tree.map_structure(changed, outputs)
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from kbridge.jvm.structures import flatten, pack
 from kbridge.parity.case import Case, Flat, read_case
 from kbridge.parity.comparison import wanted_calls, wanted_taps
 from kbridge.parity.recording import Recording
-from kbridge.parity.rounding import record_moved
+from kbridge.parity.rounding import Change, record_moved
 
 
 class NativeSide:
@@ -32,15 +32,15 @@ class NativeSide:
         self._calls = wanted_calls(spec)
         self._taps = wanted_taps(spec)
 
-    def record(self, inputs: Flat) -> Recording:
-        """Returns what the model and its layers give for one batch."""
+    def record(self, inputs: Flat, change: Change | None = None) -> Recording:
+        """Returns what the model and its layers give for one batch; see `reference.record`."""
         from kbridge.parity.reference import record
 
         packed = pack(self._structure, inputs)
-        return record(self._model, packed, self._calls.__contains__, self._taps)
+        return record(self._model, packed, self._calls.__contains__, self._taps, change)
 
-    def record_moved(self, inputs: Flat) -> Recording:
-        """Returns the same with weights and inputs changed by what rounding would change."""
+    def record_moved(self, inputs: Flat) -> tuple[Recording, Recording]:
+        """Returns the same twice, with weights and inputs changed by what rounding changes."""
         return record_moved(self._model, inputs, self.record)
 
 

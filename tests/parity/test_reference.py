@@ -35,6 +35,27 @@ def test_layers_can_be_chosen():
     assert recording.calls == [("hidden", 0), ("drop", 0), ("top", 0)]
 
 
+def test_what_a_layer_gives_can_be_changed_before_the_next_gets_it():
+    model, data = classifier(), x(3, 4)
+    recording = record(model, data, change=lambda array: array + np.float32(1))
+    plain = record(model, data)
+    hidden = plain.layers["hidden", 0][0] + 1
+    np.testing.assert_array_equal(recording.layers["hidden", 0][0], hidden)
+    np.testing.assert_array_equal(recording.layers["drop", 0][0], hidden + 1)
+    top = np.asarray(model.get_layer("top")(hidden + 1)) + 1
+    np.testing.assert_allclose(recording.layers["top", 0][0], top, rtol=1e-6)
+
+
+def test_change_keeps_masks():
+    inputs = keras.Input((4, 3))
+    hidden = keras.layers.Masking()(inputs)
+    model = keras.Model(inputs, keras.layers.LSTM(2)(hidden))
+    data = x(2, 4, 3)
+    data[:, 2:] = 0
+    recording = record(model, data, change=lambda array: array * np.float32(1))
+    np.testing.assert_array_equal(recording.outputs[0], record(model, data).outputs[0])
+
+
 def test_logits_are_what_goes_into_the_activation_and_the_layer_is_left_as_it_was():
     model, data = classifier(), x(3, 4)
     top = model.get_layer("top")

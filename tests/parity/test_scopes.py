@@ -15,7 +15,7 @@ def calls_of(model, *args, root="model", run=None):
     seen = []
     with layer_calls(
         model if root == "model" else root,
-        on_exit=lambda layer, scope, call, outputs: seen.append((scope, call)),
+        on_exit=lambda layer, scope, call, outputs: seen.append((scope, call)) or outputs,
     ):
         (run or model)(*args)
     assert keras.layers.Layer.__call__ is ORIGINAL
@@ -100,7 +100,9 @@ class Failing(keras.layers.Layer):
 
 def test_exception_restores_and_leaves_the_scope():
     failing, seen = Failing(name="f"), []
-    with layer_calls(on_exit=lambda layer, scope, call, outputs: seen.append((scope, call))):
+    with layer_calls(
+        on_exit=lambda layer, scope, call, outputs: seen.append((scope, call)) or outputs
+    ):
         with pytest.raises(RuntimeError, match="no"):
             failing(x())
         dense("after")(x())
@@ -117,7 +119,7 @@ def test_on_enter_comes_before_the_children_and_outputs_are_passed():
     with layer_calls(
         model,
         on_enter=lambda layer, scope, call: entered.append((layer.name, scope)),
-        on_exit=lambda layer, scope, call, out: outputs.__setitem__(scope, out),
+        on_exit=lambda layer, scope, call, out: outputs.setdefault(scope, out),
     ):
         answer = model(x())
     assert entered == [(model.name, ""), ("a", "a")]
@@ -128,7 +130,7 @@ def test_other_threads_are_not_reported():
     layer, seen = dense("mine"), []
     other = dense("other")
     other(x())
-    with layer_calls(on_exit=lambda layer, scope, call, outputs: seen.append(scope)):
+    with layer_calls(on_exit=lambda layer, scope, call, outputs: seen.append(scope) or outputs):
         thread = threading.Thread(target=other, args=(x(),))
         thread.start()
         thread.join(30)
@@ -139,9 +141,9 @@ def test_other_threads_are_not_reported():
 
 def test_hooks_nest():
     inner, outer, layer = [], [], dense("a")
-    with layer_calls(on_exit=lambda la, scope, call, out: outer.append((scope, call))):
+    with layer_calls(on_exit=lambda la, scope, call, out: outer.append((scope, call)) or out):
         layer(x())
-        with layer_calls(on_exit=lambda la, scope, call, out: inner.append((scope, call))):
+        with layer_calls(on_exit=lambda la, scope, call, out: inner.append((scope, call)) or out):
             layer(x())
     assert (outer, inner) == ([("a", 0), ("a", 1)], [("a", 0)])
     assert keras.layers.Layer.__call__ is ORIGINAL

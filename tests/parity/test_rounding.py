@@ -1,0 +1,55 @@
+"""How far rounding moves a model is found without float64."""
+
+import keras
+import numpy as np
+
+from kbridge.parity.reference import record
+from kbridge.parity.rounding import record_moved
+from tests.weights import randomise
+
+
+def net(dtype):
+    """Normalises a layer whose values hardly vary beside their size, which enlarges rounding."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((64,), dtype=dtype),
+            layers.Dense(64, dtype=dtype, name="large"),
+            layers.BatchNormalization(dtype=dtype, name="norm"),
+            layers.Dense(32, activation="relu", dtype=dtype, name="top"),
+        ]
+    )
+    return randomise(model)
+
+
+def moved(model, data):
+    def recorder(inputs, change):
+        return record(model, inputs[0], change=change)
+
+    return record_moved(model, [data], recorder)
+
+
+def test_two_moved_runs_differ_by_more_than_rounding_but_not_by_much():
+    data = np.random.default_rng(0).normal(size=(256, 64)).astype("float32")
+    model, exact = net("float32"), net("float64")
+    large = model.get_layer("large")
+    large.bias.assign(large.bias + 300.0)
+    mean = np.asarray(large(data)).mean(axis=0)
+    model.get_layer("norm").moving_mean.assign(mean)
+    exact.set_weights([w.astype("float64") for w in model.get_weights()])
+    truth = record(exact, data.astype("float64"))
+    found = record(model, data)
+    first, second = moved(model, data)
+    for call in (("norm", 0), ("top", 0)):
+        error = np.abs(found.layers[call][0] - truth.layers[call][0]).max()
+        movement = np.abs(first.layers[call][0] - second.layers[call][0]).max()
+        assert error > 0
+        assert error < movement < 100 * error
+
+
+def test_model_stays_as_they_are():
+    model = net("float32")
+    before = model.get_weights()
+    moved(model, np.ones((2, 64), "float32"))
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
