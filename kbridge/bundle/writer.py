@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,13 @@ class BundleWriter:
         if isinstance(error, OSError) and not isinstance(error, errors.KBridgeError):
             raise self._storage_error(error) from error
 
-    def array(self, path: str, array: np.ndarray, entry: dict | None = None) -> None:
+    def array(
+        self,
+        path: str,
+        array: np.ndarray,
+        entry: dict | None = None,
+        digest: Future[str] | None = None,
+    ) -> None:
         """Writes one array.
 
         Args:
@@ -102,13 +109,16 @@ class BundleWriter:
                 caller's.
             entry: What a document says of the array: it is given `path`, and by
                 `wait_for_digests` the `sha256` of the stored bytes.
+            digest: The digest of the stored bytes, where somebody computes it already.
         """
         stored = stored_array(array)
         if entry is not None:
             entry["path"] = path
-            self._wait_for_digests(all_but=1)
-            # NB: hashing takes as long as writing and needs no lock, so both run at once.
-            self._digests.append((entry, self._hashing.submit(digest_of, stored)))
+            if digest is None:
+                self._wait_for_digests(all_but=1)
+                # NB: hashing takes as long as writing and needs no lock, so both run at once.
+                digest = self._hashing.submit(digest_of, stored)
+            self._digests.append((entry, digest))
         self._file.create_dataset(path, data=stored, track_times=False)
 
     def wait_for_digests(self) -> None:
@@ -161,7 +171,11 @@ class BundleWriter:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(self._temporary, 0o666 & ~mask)
+        old = _opened(self.path)
         os.replace(self._temporary, self.path)
+        if old is not None:
+            # NB: the last close frees an old file's pages, which takes as long as writing them.
+            threading.Thread(target=os.close, args=(old,), name="kbridge-free").start()
 
     def _storage_error(self, e: Exception) -> errors.ExportError:
         free = shutil.disk_usage(self.path.parent).free
@@ -171,6 +185,15 @@ class BundleWriter:
             f"Expected to write the bundle {str(self.path)!r}. Received: {why}. "
             "Nothing was changed at the target; free some space or write elsewhere."
         )
+
+
+def _opened(path: Path) -> int | None:
+    """A descriptor that keeps a file's content until it is closed; None if there is no file."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        # Nothing there, or nothing that may be read: the system then frees it at once.
+        return None
 
 
 def _sync(path: Path) -> None:

@@ -92,28 +92,30 @@ def export(
     source = open_source(model_or_path, custom_objects=custom_objects, allow_lambda=allow_lambda)
     model = source.model
     signature = signature_of(model, sample)
-    names = metadata.weight_names(model)
-    trace = trace_inference(model, signature, names)
-    spec = bundle_spec(model, signature, trace)
-    output_names = [output["name"] for output in spec["outputs"]]
-    steps = steps_document(model, signature, names, trace.output_structure, output_names, labels)
-    layout = keras2.keras2_weight_layout(model)
-    total = sum(writing.stored_bytes(v) for v in model.variables)
-    with bundle.BundleWriter(path, expected_bytes=total) as writer:
-        writing.write_keras2(writer, model, layout)
-        writing.write_weights(writer, model, spec, names, layout)
-        # NB: the disk and the digests work while native Keras answers the golden samples.
-        writer.start_sync()
-        inputs, outputs = _golden(model, signature, spec, sample)
-        writing.write_constants(writer, trace, spec)
-        writing.write_training(writer, model, names)
-        writing.write_step_arrays(writer, steps)
-        writing.write_golden(writer, spec, inputs, outputs)
-        writer.wait_for_digests()
-        writer.document(bundle.SPEC, spec)
-        if steps is not None:
-            writer.document(bundle.STEPS, steps.json)
-        writer.document(bundle.PROVENANCE, _provenance(source))
+    with writing.WeightDigests(model) as digests:
+        names = metadata.weight_names(model)
+        trace = trace_inference(model, signature, names)
+        spec = bundle_spec(model, signature, trace)
+        output_names = [output["name"] for output in spec["outputs"]]
+        structure = trace.output_structure
+        steps = steps_document(model, signature, names, structure, output_names, labels)
+        layout = keras2.keras2_weight_layout(model)
+        total = sum(writing.stored_bytes(v) for v in model.variables)
+        with bundle.BundleWriter(path, expected_bytes=total) as writer:
+            writing.write_keras2(writer, model, layout)
+            writing.write_weights(writer, model, spec, names, layout, digests)
+            # NB: the disk and the digests work while native Keras answers the golden samples.
+            writer.start_sync()
+            inputs, outputs = _golden(model, signature, spec, sample)
+            writing.write_constants(writer, trace, spec)
+            writing.write_training(writer, model, names)
+            writing.write_step_arrays(writer, steps)
+            writing.write_golden(writer, spec, inputs, outputs)
+            writer.wait_for_digests()
+            writer.document(bundle.SPEC, spec)
+            if steps is not None:
+                writer.document(bundle.STEPS, steps.json)
+            writer.document(bundle.PROVENANCE, _provenance(source))
     return ExportReport(
         path=Path(path),
         model_name=model.name,

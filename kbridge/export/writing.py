@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -38,12 +39,42 @@ def write_keras2(writer: bundle.BundleWriter, model: Any, layout: Any) -> None:
             writer.attribute("/", name, bundle.to_json(document))
 
 
+class WeightDigests:
+    """Computes the digests of a model's variables beside what else an export does.
+
+    A context manager: leaving it gives up what has not been computed. One variable at a time, so
+    that no more than one is copied where a backend cannot share its memory.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: Any):
+        self._thread = ThreadPoolExecutor(1, "kbridge-weights")
+        self._digests = {id(v): self._thread.submit(_digest, v) for v in model.variables}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def of(self, variable: keras.Variable) -> Future[str]:
+        """Returns the digest of a variable's stored bytes, as it will be."""
+        return self._digests[id(variable)]
+
+
+def _digest(variable: keras.Variable) -> str:
+    return bundle.digest_of(bundle.stored_array(host_array(variable)))
+
+
 def write_weights(
     writer: bundle.BundleWriter,
     model: Any,
     spec: dict[str, Any],
     names: dict[int, str],
     layout: Any,
+    digests: WeightDigests,
 ) -> None:
     """Writes every variable of the model once."""
     paths = {
@@ -54,7 +85,7 @@ def write_weights(
     for variable in model.variables:
         name = names[id(variable)]
         path = paths.get(id(variable), f"/kbridge/variables/{name}")
-        writer.array(path, host_array(variable), spec["weights"][name])
+        writer.array(path, host_array(variable), spec["weights"][name], digests.of(variable))
 
 
 def host_array(variable: keras.Variable) -> np.ndarray:
