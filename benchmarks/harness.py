@@ -90,6 +90,7 @@ class Cell:
     median: float | None = None
     p90: float | None = None
     p99: float | None = None
+    measured: str = ""
 
     def take(self, rounds: Sequence[Sequence[int]]) -> None:
         """Sets the times from those of all rounds, in nanoseconds."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import chart, machine, report
+from benchmarks import chart, machine, report, results
 from benchmarks.bridge import section as bridge_section
 from benchmarks.context import Context
 from benchmarks.exporting import section as export_section
@@ -30,6 +28,7 @@ SECTIONS = (inference_section, training_section, bridge_section, start_section, 
 # Those whose workloads can be asked for by name.
 _BY_NAME = (inference_section, training_section)
 _NAMES = [workload.name for workload in (*WORKLOADS, *TRAINING_WORKLOADS)]
+_RESULTS = "results.json"
 _QUICK = Timing(block_s=0.05, pause_s=0.02, rounds=1, warm_s=0.1)
 
 
@@ -54,24 +53,34 @@ def main(arguments: list[str] | None = None) -> None:
             tell=lambda text: bars.update(task, description=text),
             advance=lambda: bars.advance(task),
         )
-        sections = _BY_NAME if options.only else SECTIONS
+        sections = [
+            section
+            for section in (_BY_NAME if options.only else SECTIONS)
+            if not options.sections or section.NAME in options.sections
+        ]
         bars.update(task, total=sum(section.steps(context) for section in sections))
         described = machine.describe(context.threads)
-        cells = []
+        options.output.mkdir(parents=True, exist_ok=True)
+        try:
+            kept = results.kept(options.output / _RESULTS, described) if options.keep else []
+        except results.OtherMachineError as e:
+            raise SystemExit(str(e)) from e
+        cells: list[Cell] = []
         for section in sections:
             for cell in section.run(context):
+                cell.measured = described["date"]
                 cells.append(cell)
                 bars.console.print(report.line(cell), markup=False)
-        described["load average at the end"] = machine.load_average()
-    options.output.mkdir(parents=True, exist_ok=True)
-    _write(options.output, described, cells, context.timing)
+            # NB: after each section, so that a run which is ended leaves what it has.
+            described["load average at the end"] = machine.load_average()
+            names = [section.NAME for section in SECTIONS]
+            _write(options.output, described, results.merged(kept, cells, names), context.timing)
     console.print(f"Report: {options.output / 'REPORT.md'}")
 
 
 def _write(folder: Path, described: dict[str, str], cells: list[Cell], timing: Timing) -> None:
-    results: dict[str, Any] = {"machine": described, "cells": [cell.as_dict() for cell in cells]}
-    text = json.dumps(results, indent=1)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    described = {**described, "measured": results.dates(cells)}
+    results.save(folder / _RESULTS, described, cells)
     if any(cell.section == inference_section.NAME for cell in cells):
         chart.draw(cells, folder / "latency.svg")
     text = report.write(described, cells, timing)
@@ -89,6 +98,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         choices=_NAMES,
         metavar="NAME",
         help=f"only these models: {', '.join(_NAMES)}",
+    )
+    parser.add_argument(
+        "--sections",
+        nargs="+",
+        default=[],
+        choices=[section.NAME for section in SECTIONS],
+        help="only these parts (choices: %(choices)s)",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the rows of earlier runs in the folder that this one does not time",
     )
     parser.add_argument(
         "--engines",
@@ -111,7 +132,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     if options.output is None:
-        partial = options.quick or options.only or options.engines
+        chosen = options.only or options.engines or options.sections
+        partial = options.quick or (chosen and not options.keep)
         options.output = HERE.parent / "out" / "benchmarks" if partial else HERE
     return options
 

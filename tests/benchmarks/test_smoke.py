@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import devices, report, run
+from benchmarks import devices, report, results, run
 from benchmarks.harness import Cell, EngineSpec, failure_reason
 
 
@@ -108,3 +108,31 @@ def test_failure_reason_is_the_line_that_says_why(
     errors: str, status: int, reason: str | None
 ) -> None:
     assert failure_reason(errors, status) == (reason or "ValueError: bad")
+
+
+MACHINE = {"CPU": "one", "memory": "24 GB", "date": "today"}
+
+
+def test_rows_of_an_earlier_run_are_kept_unless_they_are_timed_again(tmp_path: Path) -> None:
+    before = [cell("a", 1.0), cell("b", 2.0)]
+    path = tmp_path / "results.json"
+    results.save(path, MACHINE, before)
+    again = cell("b", 3.0)
+    training = cell("a", 4.0)
+    training.section = "training"
+    kept = results.kept(path, {**MACHINE, "date": "tomorrow"})
+    found = results.merged(kept, [training, again], ["inference", "training"])
+    assert found == [before[0], again, training]
+    assert results.kept(tmp_path / "no.json", MACHINE) == []
+
+
+def test_rows_of_another_machine_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    results.save(path, MACHINE, [cell("a", 1.0)])
+    with pytest.raises(results.OtherMachineError, match="Run without --keep"):
+        results.kept(path, {**MACHINE, "CPU": "another"})
+
+
+def test_a_run_that_keeps_rows_writes_beside_them(tmp_path: Path) -> None:
+    assert run._options(["--only", "gru"]).output != run.HERE
+    assert run._options(["--only", "gru", "--keep"]).output == run.HERE
