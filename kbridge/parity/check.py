@@ -13,7 +13,7 @@ from kbridge.parity.case import Case
 from kbridge.parity.compare import Tolerance, tolerance_of
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.report import ParityReport
-from kbridge.parity.rounding import excuse_rounding
+from kbridge.parity.rounding import calls_to_move, excuse_rounding
 
 Progress = Callable[[str], None]
 
@@ -160,9 +160,12 @@ def _compare(
         say(f"comparing layers{which}")
         values = functools.partial(jvm.values, batch)
         compared = compare_batch(case.spec, recording, outputs, values, tolerance)
+        # NB: everything that the layers gave, which can be gigabytes.
+        del recording
         if not compared.ok:
             say(f"asking native Keras how far rounding moves it{which}")
-            moved = clock.time("native", native.record_moved, batch)
+            calls = calls_to_move(compared, case.spec)
+            moved = clock.time("native", native.record_moved, batch, calls)
             excuse_rounding(compared, case.spec, moved)
         comparison.merge(compared)
     return make_report(case, comparison, options, tolerance, clock.seconds)

@@ -41,7 +41,7 @@ from kbridge.parity.compare import Tolerance
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.recording import Recording, load_arrays, save_arrays
 from kbridge.parity.report import ParityReport
-from kbridge.parity.rounding import excuse_rounding
+from kbridge.parity.rounding import calls_to_move, excuse_rounding
 from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
 
 _TAIL_LINES = 15
@@ -80,7 +80,8 @@ def check_isolated(
         seconds["jvm"] = time.perf_counter() - started
         if not all(batch.ok for batch in compared):
             say("asking native Keras how far rounding moves it")
-            _native(folder, model_or_path, {**request, "bundle": str(case.bundle), "moved": True})
+            calls = [sorted(calls_to_move(batch, case.spec)) for batch in compared]
+            _native(folder, model_or_path, {**request, "bundle": str(case.bundle), "moved": calls})
             _excuse(folder, case, compared)
         comparison = ModelComparison()
         for batch in compared:
@@ -123,7 +124,8 @@ def _run_native(folder: Path, source: Any, request: Mapping[str, Any]) -> None:
         case, native = open_case(model, bundle, x, request["batch_size"], request["seed"])
     for number, batch in enumerate(case.batches):
         if request.get("moved"):
-            for run, recording in enumerate(native.record_moved(batch)):
+            calls = {(scope, call) for scope, call in request["moved"][number]}
+            for run, recording in enumerate(native.record_moved(batch, calls)):
                 recording.save(folder / f"moved-{number}-{run}.npz")
             continue
         given = {str(i): array for i, array in enumerate(batch) if array is not None}

@@ -31,7 +31,7 @@ import numpy as np
 from kbridge.parity.compare import ArrayComparison, GroupComparison
 from kbridge.parity.comparison import ModelComparison, native_logits
 from kbridge.parity.logits import find_logits
-from kbridge.parity.recording import Recording
+from kbridge.parity.recording import LayerCall, Recording
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -79,6 +79,17 @@ def _record(
         return record(given, lambda array: changed(array, rng, RESULT_CHANGE))
 
 
+def calls_to_move(comparison: ModelComparison, spec: Mapping[str, Any]) -> set[LayerCall]:
+    """Returns the layer calls that `excuse_rounding` has to know: those that do not agree.
+
+    Args:
+        comparison: Of one batch.
+        spec: The bundle's spec.
+    """
+    calls = {(layer.scope, layer.call) for layer in comparison.layers if not layer.ok}
+    return calls | {entry.measured[0] for entry in find_logits(spec) if entry.measured is not None}
+
+
 def excuse_rounding(
     comparison: ModelComparison, spec: Mapping[str, Any], moved: tuple[Recording, Recording]
 ) -> None:
@@ -87,7 +98,8 @@ def excuse_rounding(
     Args:
         comparison: Of one batch; changed in place.
         spec: The bundle's spec.
-        moved: What native Keras gave for this batch with weights and inputs changed, twice.
+        moved: What native Keras gave for this batch with weights and inputs changed, twice; of
+            the layers, those of `calls_to_move`.
     """
     first, second = moved
     _excuse(comparison.outputs, first.outputs, second.outputs)

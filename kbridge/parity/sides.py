@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from kbridge.jvm.structures import flatten, pack
 from kbridge.parity.case import Case, Flat, read_case
 from kbridge.parity.comparison import wanted_calls, wanted_taps
-from kbridge.parity.recording import Recording
+from kbridge.parity.recording import LayerCall, Recording
 from kbridge.parity.rounding import Change, record_moved
 
 
@@ -32,16 +32,32 @@ class NativeSide:
         self._calls = wanted_calls(spec)
         self._taps = wanted_taps(spec)
 
-    def record(self, inputs: Flat, change: Change | None = None) -> Recording:
-        """Returns what the model and its layers give for one batch; see `reference.record`."""
+    def record(self, inputs: Flat) -> Recording:
+        """Returns what the model and its layers give for one batch."""
+        return self._record(inputs, self._calls)
+
+    def record_moved(
+        self, inputs: Flat, calls: Collection[LayerCall]
+    ) -> tuple[Recording, Recording]:
+        """Returns the same twice, with weights and inputs changed by what rounding changes.
+
+        Args:
+            inputs: One batch of flat inputs.
+            calls: The layer calls that are recorded.
+        """
+
+        def record(inputs: Flat, change: Change) -> Recording:
+            return self._record(inputs, calls, change)
+
+        return record_moved(self._model, inputs, record)
+
+    def _record(
+        self, inputs: Flat, calls: Collection[LayerCall], change: Change | None = None
+    ) -> Recording:
         from kbridge.parity.reference import record
 
         packed = pack(self._structure, inputs)
-        return record(self._model, packed, self._calls.__contains__, self._taps, change)
-
-    def record_moved(self, inputs: Flat) -> tuple[Recording, Recording]:
-        """Returns the same twice, with weights and inputs changed by what rounding changes."""
-        return record_moved(self._model, inputs, self.record)
+        return record(self._model, packed, calls.__contains__, self._taps, change)
 
 
 class JvmSide:
