@@ -1,16 +1,20 @@
 package io.kbridge.plan;
 
 import java.util.stream.LongStream;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.openblas.global.openblas;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Looks for NaN and infinity, a word of memory at a time. */
+/** Looks for NaN and infinity: in a sum where that can tell, otherwise a word of memory at a time. */
 public final class Finite {
   private static final int BLOCK = 1024;
   /** How many words one thread looks at, at least. */
   private static final long PART = 1L << 17;
+  // NB: OpenBLAS shares out longer sums to threads of its own, which would spin beside OpenMP's.
+  private static final int SUMMAND = 1 << 16;
 
   private Finite() {}
 
@@ -26,10 +30,25 @@ public final class Finite {
       return true;
     }
     INDArray dense = NativeArrays.isDense(array) ? array : array.dup('c');
+    if (type == DataType.FLOAT && sumsUp(dense)) {
+      return true;
+    }
     int perWord = Long.BYTES / type.width();
     long words = dense.length() / perWord;
     return scan(dense, words, repeated(type, exponent(type)), repeated(type, Long.lowestOneBit(exponent(type))))
         && tail(dense, words * perWord);
+  }
+
+  /** Tells whether the sum of all magnitudes is finite. Then they all are; otherwise they may be, and large. */
+  private static boolean sumsUp(INDArray array) {
+    float sum = 0;
+    try (Pointer start = NativeArrays.borrowed(array);
+        FloatPointer numbers = new FloatPointer(start)) {
+      for (long at = 0; at < array.length() && Float.isFinite(sum); at += SUMMAND) {
+        sum += openblas.cblas_sasum((int) Math.min(SUMMAND, array.length() - at), numbers.position(at), 1);
+      }
+    }
+    return Float.isFinite(sum);
   }
 
   private static boolean scan(INDArray array, long words, long exponents, long ones) {

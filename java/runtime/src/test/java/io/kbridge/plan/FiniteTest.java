@@ -40,4 +40,17 @@ public class FiniteTest {
   public void integersAreAlwaysFinite() {
     assertEquals(true, Finite.all(Nd4j.createFromArray(new int[] {0x7f800000, -1})));
   }
+
+  @Test
+  public void oneOddNumberAmongManyIsSeen() {
+    INDArray many = Nd4j.rand(DataType.FLOAT, (1 << 17) + 3).subi(0.5);
+    assertEquals(true, Finite.all(many));
+    for (long at : new long[] {0, 17, (1 << 16) - 1, 1 << 16, many.length() - 1}) {
+      for (float odd : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+        INDArray array = many.dup();
+        array.putScalar(at, odd);
+        assertEquals(odd + " at " + at, false, Finite.all(array));
+      }
+    }
+  }
 }

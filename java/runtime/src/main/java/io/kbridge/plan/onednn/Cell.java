@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,9 @@ final class Cell {
   interface Statement {
     /** Returns what is read. */
     Set<Register> reads();
+
+    /** Returns what is written. */
+    List<Register> writes();
 
     /** Prepares it for some samples. */
     Runnable bind(Lane lane);
@@ -41,6 +45,11 @@ final class Cell {
     }
 
     @Override
+    public List<Register> writes() {
+      return products.results();
+    }
+
+    @Override
     public Runnable bind(Lane lane) {
       return lane.bind(products);
     }
@@ -58,6 +67,10 @@ final class Cell {
       this.z = z;
     }
 
+    Vectors.Unary function() {
+      return function;
+    }
+
     Register x() {
       return x;
     }
@@ -69,6 +82,11 @@ final class Cell {
     @Override
     public Set<Register> reads() {
       return Set.of(x);
+    }
+
+    @Override
+    public List<Register> writes() {
+      return List.of(z);
     }
 
     @Override
@@ -93,9 +111,30 @@ final class Cell {
       this.z = z;
     }
 
+    Vectors.Binary function() {
+      return function;
+    }
+
+    Register x() {
+      return x;
+    }
+
+    Register y() {
+      return y;
+    }
+
+    Register z() {
+      return z;
+    }
+
     @Override
     public Set<Register> reads() {
       return x == y ? Set.of(x) : Set.of(x, y);
+    }
+
+    @Override
+    public List<Register> writes() {
+      return List.of(z);
     }
 
     @Override
@@ -122,6 +161,11 @@ final class Cell {
     @Override
     public Set<Register> reads() {
       return x == y ? Set.of(x) : Set.of(x, y);
+    }
+
+    @Override
+    public List<Register> writes() {
+      return List.of(z);
     }
 
     @Override
@@ -160,6 +204,30 @@ final class Cell {
   /** Returns where the answers are when a step ends. */
   List<Register> answers() {
     return answers;
+  }
+
+  /** Returns the registers of new states that may be those of the old ones, because nothing reads an old state once the new one is there. */
+  Map<Register, Register> inPlace() {
+    Map<Register, Register> found = new HashMap<>();
+    for (int i = 0; i < states.size(); i++) {
+      Register old = states.get(i);
+      Register written = next.get(i);
+      if (Collections.frequency(next, written) == 1 && !answers.contains(old) && isReadBefore(old, written)) {
+        found.put(written, old);
+      }
+    }
+    return found;
+  }
+
+  private boolean isReadBefore(Register old, Register written) {
+    boolean there = false;
+    for (Statement statement : statements) {
+      if (there && statement.reads().contains(old)) {
+        return false;
+      }
+      there |= statement.writes().contains(written);
+    }
+    return there;
   }
 
   /** Tells whether some statement reads a register. */

@@ -6,9 +6,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Lets the primitives of a cell's products apply the functions that follow. */
+/** Lets the primitives of a cell's products apply the functions that follow, and makes one pass of what is left of two. */
 final class CellFusion {
   private static final Set<String> BY_TANH = Set.of("Tanh", "Sigmoid");
+  private static final Vectors.Unary HALF_UP = Vectors::halfUp;
+  private static final Vectors.Binary GATE = Vectors::gate;
 
   private final Cell cell;
   private final Map<Cell.Apply, GraphNode> functions;
@@ -29,6 +31,11 @@ final class CellFusion {
     for (Cell.Statement statement : new ArrayList<>(cell.statements())) {
       if (statement instanceof Cell.Multiply) {
         fuse(((Cell.Multiply) statement).products());
+      }
+    }
+    for (Cell.Statement statement : new ArrayList<>(cell.statements())) {
+      if (statement instanceof Cell.Apply && ((Cell.Apply) statement).function() == HALF_UP) {
+        fuseGate((Cell.Apply) statement);
       }
     }
     return functions.entrySet().stream()
@@ -52,10 +59,27 @@ final class CellFusion {
   }
 
   private Cell.Apply onlyUser(Register register) {
+    Cell.Statement user = onlyReader(register);
+    return user instanceof Cell.Apply ? (Cell.Apply) user : null;
+  }
+
+  private Cell.Statement onlyReader(Register register) {
     List<Cell.Statement> users = new ArrayList<>(cell.statements());
     users.removeIf(statement -> !statement.reads().contains(register));
     boolean kept = cell.next().contains(register) || cell.answers().contains(register);
-    return users.size() == 1 && !kept && users.get(0) instanceof Cell.Apply ? (Cell.Apply) users.get(0) : null;
+    return users.size() == 1 && !kept ? users.get(0) : null;
+  }
+
+  /** Half of a logistic function, and the only thing that reads it: a product with another register. */
+  private void fuseGate(Cell.Apply half) {
+    Cell.Statement user = onlyReader(half.z());
+    if (!(user instanceof Cell.Combine) || ((Cell.Combine) user).function() != CellReader.MULTIPLY || user.reads().size() < 2) {
+      return;
+    }
+    Cell.Combine product = (Cell.Combine) user;
+    Register other = product.x() == half.z() ? product.y() : product.x();
+    cell.statements().set(cell.statements().indexOf(user), new Cell.Combine(GATE, half.x(), other, product.z()));
+    cell.statements().remove(half);
   }
 
   /** The logistic function is tanh of half the argument, and halves are exact. */
@@ -68,7 +92,7 @@ final class CellFusion {
       if (isTanh) {
         remove(products, i, user);
       } else {
-        cell.statements().set(cell.statements().indexOf(user), new Cell.Apply(Vectors::halfUp, user.x(), user.z()));
+        cell.statements().set(cell.statements().indexOf(user), new Cell.Apply(HALF_UP, user.x(), user.z()));
       }
     }
     products.apply(Eltwise.tanh(), factors);

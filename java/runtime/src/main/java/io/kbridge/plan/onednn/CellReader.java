@@ -17,12 +17,15 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * element, and a mask for each sample. Keras's LSTM, GRU and SimpleRNN are of this kind, and cells of users may be.
  */
 final class CellReader {
+  /** What multiplies two registers. */
+  static final Vectors.Binary MULTIPLY = Vectors::multiply;
+
   private static final Object SEQUENCE = new Object();
   private static final Object MASK = new Object();
   private static final Map<String, Vectors.Unary> FUNCTIONS =
       Map.of("Sigmoid", Vectors::sigmoid, "Tanh", Vectors::tanh, "Relu", Vectors::relu, "HardSigmoid", Vectors::hardSigmoid);
   private static final Map<String, Vectors.Binary> OPERATIONS =
-      Map.of("Add", Vectors::add, "Subtract", Vectors::subtract, "Multiply", Vectors::multiply);
+      Map.of("Add", Vectors::add, "Subtract", Vectors::subtract, "Multiply", MULTIPLY);
   private static final Map<String, Rule> RULES = new HashMap<>();
 
   static {

@@ -26,6 +26,7 @@ final class Lane {
   private final int rows;
   private final int chunk;
   private final List<ProductCalls> calls = new ArrayList<>();
+  private final Map<Register, Register> inPlace;
   private final Map<Register, float[]> registers = new HashMap<>();
   private final List<Runnable> statements = new ArrayList<>();
   private BytePointer sequence;
@@ -54,6 +55,7 @@ final class Lane {
     this.first = first;
     this.rows = rows;
     this.chunk = chunk;
+    this.inPlace = layer.cell().inPlace();
     for (Cell.Statement statement : layer.cell().statements()) {
       if (statement instanceof Cell.Multiply) {
         calls.add(new ProductCalls(session, ((Cell.Multiply) statement).products(), rows, chunk));
@@ -87,7 +89,7 @@ final class Lane {
   /** Returns a register's numbers, one row after the other. */
   float[] numbers(Register register) {
     return registers.computeIfAbsent(
-        register,
+        inPlace.getOrDefault(register, register),
         key -> {
           float[] numbers = new float[rows * key.width()];
           float[] row = layer.cell().constants().get(key);
@@ -220,7 +222,7 @@ final class Lane {
       if (isLast && finals != null) {
         finals[i].position(first * (next.length / rows));
         finals[i].put(next);
-      } else if (!isLast && layer.carries(i)) {
+      } else if (!isLast && layer.carries(i) && numbers(states.get(i)) != next) {
         System.arraycopy(next, 0, numbers(states.get(i)), 0, next.length);
       }
     }
