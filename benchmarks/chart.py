@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.harness import Cell
 
-_OURS = ("#0b6e4f", "#2fa37c", "#7cc8ad", "#b9e2d3")
+_OURS = ("#0b6e4f", "#2fa37c", "#7cc8ad", "#b9e2d3", "#3f7cac", "#95afba")
 _PEERS = ("#b4552d", "#d9a441", "#8a8fb5", "#5b6c8f", "#a0a0a0")
 
 
@@ -39,8 +39,8 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
     for axis, panel in zip(figure.axes, panels, strict=True):
         found = {cell.engine: cell for cell in timed if (cell.workload, cell.batch) == panel}
         for i, engine in enumerate(reversed(engines)):
-            cell = found[engine]
-            if cell.median is None:
+            cell = found.get(engine)
+            if cell is None or cell.median is None:
                 continue
             tail = [[0], [max(0.0, cell.p90 - cell.median)]]
             axis.barh(i, cell.median, color=colours[engine], xerr=tail, ecolor="#404040")

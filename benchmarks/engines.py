@@ -56,7 +56,7 @@ class Engine:
 
 @engine("kbridge")
 class KBridge(Engine):
-    """kbridge from Python; the variant is its engine."""
+    """kbridge from Python; the variant is its engine, and a precision other than float32."""
 
     def prepare(self, threads: int) -> None:
         import kbridge
@@ -69,7 +69,18 @@ class KBridge(Engine):
         host.start()
 
     def load(self, path: str) -> None:
-        self.model = self.load_bundle(path, engine=self.variant, threads=self.threads)
+        engine, _, precision = self.variant.partition(" ")
+        self.options = {"engine": engine, "threads": self.threads}
+        self.uncalibrated = path if precision == "int8" else None
+        if self.uncalibrated is None:
+            self.model = self.load_bundle(path, precision=precision or "float32", **self.options)
+
+    def input(self, x: np.ndarray) -> None:
+        super().input(x)
+        if self.uncalibrated is not None:
+            self.model = self.load_bundle(
+                self.uncalibrated, precision="int8", calibration=x, **self.options
+            )
 
     def call(self) -> np.ndarray:
         return self.model.predict_on_batch(self.x)

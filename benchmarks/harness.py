@@ -49,6 +49,8 @@ class EngineSpec:
         model: Which prepared file it takes: ``bundle``, ``keras`` or ``onnx``.
         ours: Whether it is kbridge.
         language: Who calls it.
+        share: What its numbers may differ by, as a share of each and of the largest; None for what
+            float32 allows.
     """
 
     title: str
@@ -57,6 +59,7 @@ class EngineSpec:
     model: str
     ours: bool = False
     language: str = "Python"
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -325,7 +328,9 @@ def _verify(cell: Cell, worker: Worker, file: Path, expected: np.ndarray) -> Non
     if reply["shape"] != list(expected.shape):
         raise EngineFailedError(f"answers with shape {reply['shape']}, not {list(expected.shape)}")
     answer = np.fromfile(file, "float32").reshape(expected.shape)
-    allowed = RTOL * np.abs(expected) + ATOL_OF_LARGEST * np.abs(expected).max()
+    share = cell.engine.share
+    rtol, atol = (RTOL, ATOL_OF_LARGEST) if share is None else (share, share)
+    allowed = rtol * np.abs(expected) + atol * np.abs(expected).max()
     # NB: not a comparison that NaN would pass.
     if not (np.abs(answer - expected) <= allowed).all():
         wrong = int((~(np.abs(answer - expected) <= allowed)).sum())

@@ -67,7 +67,11 @@ def describe_plan(
     return {
         "file": os.fspath(path),
         "model": model.name,
-        **{key: value for key, value in options.items() if value is not None},
+        **{
+            key: options[key]
+            for key in options
+            if key != "calibration" and options[key] is not None
+        },
         "inputs": {
             name: list(np.shape(array))
             for name, array in zip(names, arrays, strict=True)

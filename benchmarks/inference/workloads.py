@@ -22,6 +22,7 @@ class Workload:
         more_batches: Batch sizes that ``--all`` adds.
         trained: Whether it has weights of its own; otherwise it gets seeded random ones.
         always: Whether it is timed without ``--all``, too.
+        precisions: What else than float32 kbridge computes it in.
         is_chain: Whether `benchmarks.inference.onnx_chain` writes its ONNX file.
     """
 
@@ -32,6 +33,7 @@ class Workload:
     more_batches: tuple[int, ...] = ()
     trained: bool = False
     always: bool = False
+    precisions: tuple[str, ...] = ()
     is_chain: bool = False
 
 
@@ -88,7 +90,15 @@ def _dense() -> Any:
 WORKLOADS = (
     Workload("emotion", "Emotion model", _emotion, (1, 4), (32,), trained=True, always=True),
     Workload("mobilenet", "MobileNet", _application("MobileNet"), (1, 4), (16,), always=True),
-    Workload("resnet50", "ResNet-50", _application("ResNet50"), (1, 4), (16,), always=True),
+    Workload(
+        "resnet50",
+        "ResNet-50",
+        _application("ResNet50"),
+        (1, 4),
+        (16,),
+        always=True,
+        precisions=("bfloat16", "int8"),
+    ),
     Workload("vgg16", "VGG16", _application("VGG16"), is_chain=True),
     Workload("inceptionv3", "Inception-v3", _application("InceptionV3", 299), (1, 4), (16,)),
     Workload("efficientnet", "EfficientNetV2B0", _application("EfficientNetV2B0"), (1, 4), (16,)),

@@ -50,6 +50,10 @@ Engine = Annotated[str, typer.Option(help="The JVM's engine: auto, nd4j or onedn
 Precision = Annotated[
     str, typer.Option(help="What products are computed with: float32, bfloat16 or int8.")
 ]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="With --precision int8: samples of real inputs (.npy, .npz)."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
 Device = Annotated[
     str, typer.Option(help="What computes: auto, cpu, gpu, or a GPU by its number as in gpu:1.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kbridge._console import console, print_json, working
-from kbridge.cli.app import BundleFile, Engine, Json, Precision, Threads, app
+from kbridge.cli.app import BundleFile, Calibration, Engine, Json, Precision, Threads, app
 
 
 @app.command()
@@ -82,6 +82,7 @@ def inspect(
     ] = None,
     engine: Engine = "auto",
     precision: Precision = "float32",
+    calibration: Calibration = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -100,8 +101,9 @@ def inspect(
     - `kbridge inspect model.h5 --plan --profile --engine onednn --batch 4`
     """
     if not plan:
-        if profile or inputs is not None:
-            raise typer.BadParameter("--profile and --input need --plan", param_hint="--plan")
+        if profile or inputs is not None or calibration is not None:
+            message = "--profile, --input and --calibration need --plan"
+            raise typer.BadParameter(message, param_hint="--plan")
         from kbridge.inspection import describe, render
 
         told = describe(bundle)
@@ -114,6 +116,8 @@ def inspect(
             x = None if inputs is None else read_arrays(inputs)
             runs = RUNS if profile else 0
             options = {"engine": engine, "precision": precision, "threads": threads}
+            if calibration is not None:
+                options["calibration"] = read_arrays(calibration)
             told = describe_plan(bundle, x, batch=batch, runs=runs, **options)
     if as_json:
         print_json(told)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kbridge._console import Exit, console, print_json, working
-from kbridge.cli.app import BundleFile, Device, Engine, Json, Precision, Threads, app
+from kbridge.cli.app import BundleFile, Calibration, Device, Engine, Json, Precision, Threads, app
 
 
 @app.command()
@@ -30,6 +30,7 @@ def run(
     batch_size: Annotated[int, typer.Option(min=1, help="Samples to run at once.")] = 32,
     engine: Engine = "auto",
     precision: Precision = "float32",
+    calibration: Calibration = None,
     threads: Threads = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -41,6 +42,8 @@ def run(
     - `kbridge run model.h5 --input x.npy --output y.npy`
 
     - `kbridge run model.h5 --input inputs.npz --json`
+
+    - `kbridge run model.h5 --input x.npy --precision int8 --calibration samples.npy`
 
     - `kbridge run model.h5 --self-test`
     """
@@ -60,6 +63,8 @@ def run(
         with read_bundle(bundle) as opened:
             structure = opened.spec["output_structure"]
         options = {"engine": engine, "precision": precision, "threads": threads}
+        if calibration is not None:
+            options["calibration"] = read_arrays(calibration)
         with load(bundle, device=device, **options) as model:
             names = [spec.name for spec in model.outputs]
             answer = model.predict(x, batch_size=batch_size, verbose=0)
@@ -127,6 +132,7 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
     engine: Engine = "auto",
     precision: Precision = "float32",
+    calibration: Calibration = None,
     device: Device = "auto",
     html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
     as_json: Json = False,
@@ -160,6 +166,7 @@ def check(
             atol=atol,
             engine=engine,
             precision=precision,
+            calibration=None if calibration is None else read_arrays(calibration),
             device=device,
             isolated=isolated,
             bundle=bundle,

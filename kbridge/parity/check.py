@@ -35,6 +35,7 @@ def check(
     seed: int = 0,
     progress: Progress | None = None,
     precision: str = "float32",
+    calibration: Any = None,
 ) -> ParityReport:
     """Runs a model natively and in the JVM on the same inputs and compares every number.
 
@@ -65,8 +66,9 @@ def check(
         seed: Seed of random inputs.
         progress: Called with a few words on what is being done.
         precision: What the JVM computes products with; see `kbridge.load`. The report says how far
-            the numbers are from native Keras's in full precision. For ``"int8"`` the first batch of
-            `x` calibrates a model that Keras has not quantised.
+            the numbers are from native Keras's in full precision.
+        calibration: Samples for ``"int8"``, see `kbridge.load`; by default the first batch of `x`
+            calibrates a model that Keras has not quantised.
 
     Returns:
         The report; `ParityReport.ok` says whether everything agrees.
@@ -84,6 +86,8 @@ def check(
     wanted = (rtol, atol, precision)
     tolerance = _checked(y, steps, wanted, allow_nan, batch_size, isolated)
     options = {"engine": engine, "device": device, "precision": precision}
+    if calibration is not None:
+        options["calibration"] = calibration
     say = progress or (lambda text: None)
     if isolated:
         from kbridge.parity.isolated import check_isolated

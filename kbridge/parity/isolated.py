@@ -51,7 +51,7 @@ def check_isolated(
     model_or_path: Any,
     bundle: str | os.PathLike | None,
     x: Any,
-    options: Mapping[str, str],
+    options: Mapping[str, Any],
     tolerance: Tolerance,
     batch_size: int,
     seed: int,

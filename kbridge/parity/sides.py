@@ -73,7 +73,7 @@ class JvmSide:
 
         self._spec = case.spec
         if options.get("precision") == "int8" and not _is_quantised(case.spec):
-            options["calibration"] = self._packed(case.batches[0])
+            options.setdefault("calibration", self._packed(case.batches[0]))
         self._model = load(case.bundle, **options)
 
     def __enter__(self) -> JvmSide:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kbridge import _console, errors
+from kbridge.jvm.cpu import cpu_flags
 from tests.cli.conftest import parsed
 from tests.parity.conftest import change_weight
 
@@ -143,6 +144,30 @@ def test_run(cli, files, jvm, tmp_path):
     assert (told["shape"], told["dtype"], told["finite"]) == ([5, 3], "float32", True)
     assert told["max"] == pytest.approx(float(expected.max()), rel=1e-4)
     np.testing.assert_allclose(np.load(tmp_path / "y.npz")["top"], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(
+    not {"avx512_vnni", "avx_vnni"} & set(cpu_flags()), reason="this CPU has no VNNI"
+)
+def test_int8_takes_samples_from_a_file(cli, files, jvm, tmp_path):
+    x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "samples.npz", x=x)
+    int8 = ("--precision", "int8")
+    args = ("run", files.bundle, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    told = cli(*args, *int8, code=2).output
+    assert "--calibration samples.npy" in told
+    assert "'small'" in told
+    cli(*args, *int8, "--calibration", tmp_path / "samples.npz")
+    errors = np.abs(np.load(tmp_path / "y.npy") - files.model.predict(x, verbose=0))
+    assert 1e-6 < errors.max() < 0.05
+    assert "int8" in cli(*args, "--calibration", tmp_path / "x.npy", code=2).output
+    given = (*int8, "--calibration", tmp_path / "x.npy")
+    plan = parsed(cli("inspect", files.bundle, "--plan", *given, "--json").stdout)
+    assert (plan["precision"], plan["nd4j_steps"]) == ("int8", [])
+    assert "--plan" in cli("inspect", files.bundle, *given[2:], code=2).output
+    report = parsed(cli("check", files.keras, "-i", tmp_path / "x.npy", *given, "--json").stdout)
+    assert report["precision"] == "int8"
 
 
 def test_self_test(cli, files, jvm, tmp_path):

@@ -69,8 +69,8 @@ public final class Calibration {
     } else if (graph.nodes().stream().noneMatch(node -> isQuantised(node, graph))) {
       throw new KBridgeException(
           ErrorCode.INVALID_INPUT,
-          "Expected a calibration (Python: calibration=samples) for precision 'int8', or a model that Keras has quantised (model.quantize('int8')). "
-              + "Received: '" + graph.name() + "', which computes in floating point. Give samples of real inputs.");
+          "Expected a calibration for precision 'int8' (Python: calibration=samples; command line: --calibration samples.npy), or a model that "
+              + "Keras has quantised (model.quantize('int8')). Received: '" + graph.name() + "', which computes in floating point. Give samples of real inputs.");
     }
   }
 
