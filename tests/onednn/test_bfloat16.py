@@ -10,7 +10,8 @@ from keras import layers
 import kbridge
 from kbridge import errors
 from kbridge.jvm.cpu import cpu_flags
-from tests.onednn.test_networks import images, preactivated, residual, shared
+from kbridge.parity.reference import record
+from tests.onednn.test_networks import images, preactivated, residual, seen_alone, shared
 from tests.weights import calibrate, randomise
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -50,6 +51,19 @@ def test_networks(exported, build, shape):
             assert 1e-6 < error < 0.02, "bfloat16 rounds, but not more than it has to"
     steps = ours.plan_steps(x)
     assert sum("bf16" in step["implementation"] for step in steps) >= 2, steps
+
+
+@needs_bfloat16
+def test_every_layer_can_be_the_output(exported):
+    x = images(3, 17, 19, 3)
+    model = calibrate(randomise(residual()), x)
+    recording = record(model, x)
+    ours = exported(model, engine="onednn", precision="bfloat16")
+    seen = seen_alone(ours, x)
+    for layer in ours.layer_outputs:
+        wants = recording.layers[layer["scope"], layer["call"]]
+        for name, want in zip(layer["values"], wants, strict=True):
+            assert np.abs(seen[name] - want).max() < 0.02 * np.abs(want).max(), name
 
 
 @needs_bfloat16

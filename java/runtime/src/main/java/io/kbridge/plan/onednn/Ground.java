@@ -18,14 +18,15 @@ final class Ground implements AutoCloseable {
 
   private static final long LEAST = 72L << 20;
 
-  private Arena arena;
+  // NB: a plan may still be run on memory that was too small for what came later.
+  private final List<Arena> arenas = new ArrayList<>();
   private Arena.Block block;
 
-  /** Returns memory, at least so many bytes of it; it is another one than before if that was smaller. */
+  /** Returns memory until this is closed, at least so many bytes of it; it is another one than before if that was smaller. */
   BytePointer memory(long bytes) {
     if (block == null || block.bytes() < bytes) {
-      close();
-      arena = Arena.growing();
+      Arena arena = Arena.growing();
+      arenas.add(arena);
       block = arena.allocate(Math.max(LEAST, bytes));
       clear(block.pointer(), block.bytes());
     }
@@ -48,10 +49,8 @@ final class Ground implements AutoCloseable {
   /** Gives the memory back. */
   @Override
   public void close() {
-    if (arena != null) {
-      arena.close();
-      arena = null;
-      block = null;
-    }
+    arenas.forEach(Arena::close);
+    arenas.clear();
+    block = null;
   }
 }

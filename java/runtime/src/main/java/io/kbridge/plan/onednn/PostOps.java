@@ -126,9 +126,13 @@ final class PostOps {
 
   private boolean mayBeWritten(String value) {
     boolean readOnce = site.chain().members().stream().filter(node -> node.inputs().contains(value)).count() == 1;
-    // NB: and in the order and the type in which the result is to lie.
-    return readOnce && site.isLastUse(value) && site.session().isBlocked(value) == layout.reorders(layout.shape())
-        && site.session().numbers(value).isLike(layout.numbers());
+    // NB: the result too, or the primitive writes to other memory, from which the result is put in order (Call.write).
+    return readOnce && site.isLastUse(value) && liesAsWritten(value) && liesAsWritten(site.result());
+  }
+
+  /** Tells whether a value lies in the order and the type in which the primitive writes. */
+  private boolean liesAsWritten(String value) {
+    return site.session().isBlocked(value) == layout.reorders(layout.shape()) && site.session().numbers(value).isLike(layout.numbers());
   }
 
   private boolean addAffine(GraphNode node, String through) {
