@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import kbridge
-from kbridge.jvm import gpu
 from tests.conftest import ROOT
 from tests.parity.test_applications import NAMED, network
 from tests.weights import randomise
@@ -85,28 +84,6 @@ def test_a_model_that_differs_is_refused_where_it_is_loaded(tmp_path):
         assert isinstance(caught.value, (kbridge.SelfTestError, kbridge.DigestMismatchError))
 
 
-def trains(path, **options):
-    """Compares training steps with Keras's."""
-    model = randomise(next(networks())[0])
-    model.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
-    kbridge.export(model, path)
-    with kbridge.load(path, **options) as loaded:
-        for rows in (4, 4, 2):
-            (x,) = inputs(["image"], rows)
-            y = np.eye(5, dtype="float32")[np.arange(rows) % 5]
-            want = model.train_on_batch(x, y)
-            np.testing.assert_allclose(loaded.train_on_batch(x, y), want, rtol=1e-4, atol=1e-5)
-            model.reset_metrics()
-
-
-def test_training_on_a_gpu_says_that_it_cannot(tmp_path):
-    with (
-        kbridge.JvmProcess(jvm_args=PLANS_OF_A_GPU) as jvm,
-        pytest.raises(kbridge.DeviceUnavailableError, match="use device 'cpu'"),
-    ):
-        trains(tmp_path / "model.h5", host=jvm)
-
-
 def suites(also):
     command = [sys.executable, "-m", "pytest", "tests/layers", "tests/ops", "-q", "-n0"]
     done = subprocess.run([*command, "-m", "not slow", "--also", also], cwd=ROOT, check=False)
@@ -117,18 +94,6 @@ def suites(also):
 @pytest.mark.parametrize("also", ["process", "devicememory"])
 def test_the_suites_in_other_jvms(also):
     suites(also)
-
-
-@pytest.fixture
-def card():
-    """Skips where the driver, asked in this process, has no GPU that can be used."""
-    reason = gpu.refusal(gpu.probe())
-    if reason is not None:
-        pytest.skip(f"no GPU that can be used (CUDA_VISIBLE_DEVICES is heeded): {reason}")
-    import tensorflow as tf
-
-    # NB: native Keras is the reference, and TF32 has ten bits less.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @pytest.mark.gpu
@@ -143,20 +108,6 @@ def test_networks_on_the_gpu(card, tmp_path):
         path = tmp_path / f"{number}.h5"
         kbridge.export(model, path)
         agree(model, names, path, host="process", device="gpu")
-
-
-@pytest.mark.gpu
-def test_training_steps_beside_a_model_on_the_gpu(card, tmp_path):
-    """Steps are computed on the CPU, in a JVM of their own, while another one has the GPU."""
-    model = randomise(next(networks())[0])
-    kbridge.export(model, tmp_path / "served.h5")
-    with kbridge.load(tmp_path / "served.h5", host="process", device="gpu") as served:
-        before = served.predict_on_batch(*inputs(["image"], 2))
-        trains(tmp_path / "trained.h5", host="process")
-        after = served.predict_on_batch(*inputs(["image"], 2))
-    np.testing.assert_array_equal(before, after)
-    with pytest.raises(kbridge.DeviceUnavailableError, match="use device 'cpu'"):
-        trains(tmp_path / "model.h5", host="process", device="gpu")
 
 
 @pytest.mark.gpu

@@ -58,9 +58,9 @@ def follow(
     x: Any,
     y: Any,
     sample_weight: Any = None,
-    engine: str = "auto",
     steps: int = STEPS,
     labels: Any = None,
+    **load: Any,
 ) -> dict[str, Trained]:
     """Trains on both sides, a batch for each step, and compares what is left.
 
@@ -72,9 +72,9 @@ def follow(
         x: Inputs in the model's structure, with rows for all steps.
         y: Labels, likewise.
         sample_weight: Likewise, or None.
-        engine: The JVM's engine.
         steps: How many steps.
         labels: Told to the export.
+        **load: Told to `kbridge.load`.
 
     Returns:
         Each weight by its name in the bundle.
@@ -84,7 +84,7 @@ def follow(
     # while it traces its first step.
     model.optimizer.build(model.trainable_variables)
     before = model.get_weights()
-    with kbridge.load(path, engine=engine) as jvm:
+    with kbridge.load(path, **load) as jvm:
         names = keras_weights(jvm._spec)
         for step in range(steps):
             batch = [_rows(part, step, steps) for part in (x, y, sample_weight)]

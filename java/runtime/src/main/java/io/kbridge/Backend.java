@@ -73,11 +73,9 @@ final class Backend {
         "Expected " + expected + ". Received: " + Nd4j.getBackend().getClass().getSimpleName() + "." + more);
   }
 
-  /** Makes the calling thread use the GPU that options ask for; ND4J knows one per thread. */
+  /** Makes the calling thread use the GPU that options ask for. */
   static void selectDevice(LoadOptions options) {
-    if (!NativeArrays.inHostMemory()) {
-      Nd4j.getAffinityManager().unsafeSetDevice(Device.parse(options.device()).index());
-    }
+    NativeArrays.useGpu(options.gpu());
   }
 
   private static boolean isCpu() {

@@ -90,6 +90,15 @@ public final class LoadOptions {
   }
 
   /**
+   * Returns which GPU computes, where one does.
+   *
+   * @return its number
+   */
+  public int gpu() {
+    return Device.parse(device).index();
+  }
+
+  /**
    * Returns how many threads one call may use.
    *
    * @return the count; 0 for as many as the process has cores, or {@code OMP_NUM_THREADS} says

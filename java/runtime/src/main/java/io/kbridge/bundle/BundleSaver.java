@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -181,8 +182,9 @@ public final class BundleSaver {
   }
 
   private static Map<String, String> digests(Map<String, INDArray> arrays) {
-    return arrays.entrySet().parallelStream()
-        .collect(Collectors.toMap(Map.Entry::getKey, entry -> Digests.of(NativeArrays.bytes(entry.getValue()))));
+    Map<String, List<ByteBuffer>> contents = new HashMap<>();
+    arrays.forEach((name, array) -> contents.put(name, NativeArrays.bytes(array)));
+    return contents.entrySet().parallelStream().collect(Collectors.toMap(Map.Entry::getKey, content -> Digests.of(content.getValue())));
   }
 
   private static void writeDocument(Hdf5Writer writer, String path, ObjectNode document) throws IOException {

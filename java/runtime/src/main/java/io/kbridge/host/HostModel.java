@@ -47,6 +47,11 @@ public final class HostModel implements AutoCloseable {
    * @throws KBridgeException if the bundle cannot be read or run
    */
   public static HostModel load(String path, String optionsJson) {
+    return new HostModel(KBridge.load(Paths.get(path), options(optionsJson)));
+  }
+
+  /** Reads load options. */
+  static LoadOptions options(String optionsJson) {
     JsonNode json;
     try {
       json = JSON.readTree(optionsJson);
@@ -73,7 +78,7 @@ public final class HostModel implements AutoCloseable {
     if (json.hasNonNull("calibration")) {
       options.calibration(Calibration.of(JSON.convertValue(json.get("calibration"), new TypeReference<Map<String, double[]>>() {})));
     }
-    return new HostModel(KBridge.load(Paths.get(path), options.build()));
+    return options.build();
   }
 
   /**

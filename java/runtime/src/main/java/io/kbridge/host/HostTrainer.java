@@ -1,7 +1,5 @@
 package io.kbridge.host;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -32,16 +30,11 @@ public final class HostTrainer implements AutoCloseable {
    * Opens a bundle for training.
    *
    * @param path the bundle
-   * @param optionsJson a JSON object; {@code engine} may be in it
+   * @param optionsJson as for {@link HostModel#load}; its engine and device are used
    * @return the trainer
    */
   public static HostTrainer load(String path, String optionsJson) {
-    try {
-      JsonNode options = JSON.readTree(optionsJson);
-      return new HostTrainer(Trainer.open(Paths.get(path), options.path("engine").asText("auto")));
-    } catch (JsonProcessingException e) {
-      throw new KBridgeException(ErrorCode.INVALID_INPUT, "Expected options as a JSON object. Received: " + optionsJson + ".", e);
-    }
+    return new HostTrainer(Trainer.open(Paths.get(path), HostModel.options(optionsJson)));
   }
 
   /**

@@ -30,40 +30,43 @@ public final class Finite {
       return true;
     }
     INDArray dense = NativeArrays.isDense(array) ? array : array.dup('c');
-    if (type == DataType.FLOAT && sumsUp(dense)) {
+    Pointer start = NativeArrays.readable(dense);
+    if (type == DataType.FLOAT && sumsUp(start, dense.length())) {
       return true;
     }
     int perWord = Long.BYTES / type.width();
     long words = dense.length() / perWord;
-    return scan(dense, words, repeated(type, exponent(type)), repeated(type, Long.lowestOneBit(exponent(type))))
-        && tail(dense, words * perWord);
+    return scan(start, type, words) && tail(dense, words * perWord);
   }
 
   /** Tells whether the sum of all magnitudes is finite. Then they all are; otherwise they may be, and large. */
-  private static boolean sumsUp(INDArray array) {
+  private static boolean sumsUp(Pointer start, long length) {
     float sum = 0;
-    try (Pointer start = NativeArrays.borrowed(array);
-        FloatPointer numbers = new FloatPointer(start)) {
-      for (long at = 0; at < array.length() && Float.isFinite(sum); at += SUMMAND) {
-        sum += openblas.cblas_sasum((int) Math.min(SUMMAND, array.length() - at), numbers.position(at), 1);
+    try (FloatPointer numbers = new FloatPointer(start)) {
+      for (long at = 0; at < length && Float.isFinite(sum); at += SUMMAND) {
+        sum += openblas.cblas_sasum((int) Math.min(SUMMAND, length - at), numbers.position(at), 1);
       }
     }
     return Float.isFinite(sum);
   }
 
-  private static boolean scan(INDArray array, long words, long exponents, long ones) {
+  private static boolean scan(Pointer start, DataType type, long words) {
+    long exponents = repeated(type, exponent(type));
+    long ones = repeated(type, Long.lowestOneBit(exponent(type)));
+    long signs = repeated(type, 1L << 8 * type.width() - 1);
     long parts = (words + PART - 1) / PART;
-    return LongStream.range(0, parts).parallel().allMatch(part -> scan(array, part * PART, Math.min(words, (part + 1) * PART), exponents, ones));
+    return LongStream.range(0, parts)
+        .parallel()
+        .allMatch(part -> (overflows(start, part * PART, Math.min(words, (part + 1) * PART), exponents, ones) & signs) == 0);
   }
 
-  private static boolean scan(INDArray array, long from, long to, long exponents, long ones) {
+  private static long overflows(Pointer start, long from, long to, long exponents, long ones) {
     // NB: an exponent of ones only, and no other, overflows into the sign when one is added to it. In blocks, and with a sum for each place in a
     // block, because the compiler makes vector instructions of such loops and of no others.
     int size = (int) Math.min(BLOCK, to - from);
     long[] block = new long[size];
     long[] overflows = new long[size];
-    try (Pointer start = NativeArrays.borrowed(array);
-        LongPointer numbers = new LongPointer(start)) {
+    try (LongPointer numbers = new LongPointer(start)) {
       for (long at = from; at < to; at += size) {
         int count = (int) Math.min(size, to - at);
         numbers.position(at).get(block, 0, count);
@@ -74,7 +77,7 @@ public final class Finite {
     for (long overflow : overflows) {
       found |= overflow;
     }
-    return (found & repeated(array.dataType(), 1L << 8 * array.dataType().width() - 1)) == 0;
+    return found;
   }
 
   private static void collect(long[] block, int count, long exponents, long ones, long[] overflows) {

@@ -3,11 +3,9 @@ package io.kbridge.plan;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import java.nio.ByteBuffer;
-import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -17,7 +15,8 @@ import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Where ND4J's arrays lie. On the CPU that is memory which anybody may lay arrays over, and copy byte by byte. On a GPU every array has
- * memory of its own there, which only ND4J reaches: then values cross by {@link #over}, {@link #copy} and {@link #toHost} alone.
+ * memory of its own there, which only ND4J reaches: then values cross by {@link #over}, {@link #copy} and {@link #readable} alone, and Java
+ * code that writes does so in a {@link HostMemory}.
  */
 public final class NativeArrays {
   private static final long PIECE = 1L << 30;
@@ -42,17 +41,38 @@ public final class NativeArrays {
   }
 
   /**
+   * Makes the calling thread use one of the GPUs; ND4J knows one per thread. Does nothing on the CPU.
+   *
+   * @param number which one
+   */
+  public static void useGpu(int number) {
+    if (!inHostMemory()) {
+      Nd4j.getAffinityManager().unsafeSetDevice(number);
+    }
+  }
+
+  /**
+   * Lets an array's elements be read as they are now: where it lies, or, for one on a GPU, where ND4J keeps a copy of it.
+   *
+   * @param array a dense array, not empty; the caller keeps it alive, and asks again after it has changed
+   * @return where the first element is
+   */
+  public static Pointer readable(INDArray array) {
+    if (!inHostMemory()) {
+      Nd4j.getExecutioner().commit();
+      Nd4j.getAffinityManager().ensureLocation(array, AffinityManager.Location.HOST);
+    }
+    return new Borrowed(array.data().pointer().address() + byteOffset(array));
+  }
+
+  /**
    * Copies all elements to memory of this process.
    *
    * @param from a dense array, not empty
    * @param target where the first element goes
    */
   public static void toHost(INDArray from, Pointer target) {
-    if (!inHostMemory()) {
-      Nd4j.getExecutioner().commit();
-      Nd4j.getAffinityManager().ensureLocation(from, AffinityManager.Location.HOST);
-    }
-    Pointer.memcpy(target, start(from.data(), byteOffset(from)), from.length() * from.dataType().width());
+    Pointer.memcpy(target, readable(from), from.length() * from.dataType().width());
   }
 
   /**
@@ -110,7 +130,9 @@ public final class NativeArrays {
    * @return the array
    */
   public static INDArray over(Pointer memory, DataType type, long... shape) {
-    return Nd4j.create(Nd4j.createBuffer(memory, length(shape), type), shape, strides(shape), 0, 'c', type);
+    INDArray array = Nd4j.create(Nd4j.createBuffer(memory, length(shape), type), shape, strides(shape), 0, 'c', type);
+    // NB: CUDA's buffers copy by themselves; the CPU's, in the place of a GPU's, would follow the memory, and hide where something relies on that.
+    return inHostMemory() || !Nd4j.getEnvironment().isCPU() ? array : array.dup();
   }
 
   /**
@@ -192,7 +214,11 @@ public final class NativeArrays {
    * @return the pointer
    */
   public static Pointer borrowed(INDArray array) {
-    return new Borrowed(address(array));
+    return borrowed(address(array));
+  }
+
+  static Pointer borrowed(long address) {
+    return new Borrowed(address);
   }
 
   /**
@@ -270,22 +296,7 @@ public final class NativeArrays {
   }
 
   /**
-   * Lets Java read and write a part of an array. The caller keeps the array alive.
-   *
-   * @param array a dense 'c' order array of float32
-   * @param from the first element
-   * @param count how many elements; fewer than 2^29
-   * @return a buffer over the array's memory
-   */
-  public static FloatBuffer floats(INDArray array, long from, int count) {
-    try (Pointer start = borrowed(array);
-        FloatPointer numbers = new FloatPointer(start)) {
-      return numbers.capacity(from + count).position(from).asBuffer();
-    }
-  }
-
-  /**
-   * Lets Java read an array's memory. The caller keeps the array alive.
+   * Lets Java read an array as it is now. The caller keeps the array alive.
    *
    * @param array a dense 'c' order array
    * @return its bytes, in pieces that Java can address; none if it is empty
@@ -294,7 +305,7 @@ public final class NativeArrays {
     List<ByteBuffer> pieces = new ArrayList<>();
     long bytes = array.isEmpty() ? 0 : array.length() * array.dataType().width();
     for (long from = 0; from < bytes; from += PIECE) {
-      try (Pointer start = borrowed(array);
+      try (Pointer start = readable(array);
           BytePointer memory = new BytePointer(start)) {
         pieces.add(memory.capacity(Math.min(bytes, from + PIECE)).position(from).asBuffer());
       }

@@ -2,6 +2,7 @@ package io.kbridge.train;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
+import io.kbridge.LoadOptions;
 import io.kbridge.bundle.Bundle;
 import io.kbridge.graph.GraphOutput;
 import io.kbridge.graph.StepGraph;
@@ -35,6 +36,7 @@ import org.nd4j.linalg.dataset.api.iterator.MultiDataSetIterator;
  */
 public final class Trainer implements AutoCloseable {
   private final Bundle bundle;
+  private final int gpu;
   private final TrainingSteps steps;
   private final Map<String, INDArray> variables = new LinkedHashMap<>();
   private final Map<String, INDArray> weights = new LinkedHashMap<>();
@@ -59,15 +61,31 @@ public final class Trainer implements AutoCloseable {
    * @throws KBridgeException NOT_TRAINABLE if the model was not compiled, or cannot be trained outside of Keras
    */
   public static Trainer open(Path file, String engine) {
-    if (!Set.of("auto", "onednn", "nd4j").contains(engine)) {
-      throw new KBridgeException(
-          ErrorCode.INVALID_INPUT, "Expected engine \"auto\", \"onednn\" or \"nd4j\". Received: \"" + engine + "\". Choose one of them.");
-    }
-    return new Trainer(Bundle.open(file, true), engine.equals("nd4j") ? () -> Engine.NONE : () -> new OneDnnEngine(() -> {}));
+    return open(file, LoadOptions.builder().engine(engine).build());
   }
 
-  private Trainer(Bundle bundle, Supplier<Engine> engines) {
+  /**
+   * Opens a bundle for training.
+   *
+   * @param file the bundle
+   * @param options whose engine and device are used
+   * @return the trainer; the caller closes it
+   * @throws KBridgeException NOT_TRAINABLE if the model was not compiled, or cannot be trained outside of Keras
+   */
+  public static Trainer open(Path file, LoadOptions options) {
+    if (!Set.of("auto", "onednn", "nd4j").contains(options.engine())) {
+      throw new KBridgeException(
+          ErrorCode.INVALID_INPUT,
+          "Expected engine \"auto\", \"onednn\" or \"nd4j\". Received: \"" + options.engine() + "\". Choose one of them.");
+    }
+    NativeArrays.useGpu(options.gpu());
+    boolean nd4j = options.engine().equals("nd4j") || !NativeArrays.inHostMemory();
+    return new Trainer(Bundle.open(file, true), options.gpu(), nd4j ? () -> Engine.NONE : () -> new OneDnnEngine(() -> {}));
+  }
+
+  private Trainer(Bundle bundle, int gpu, Supplier<Engine> engines) {
     this.bundle = bundle;
+    this.gpu = gpu;
     this.steps = bundle.steps();
     this.checkpoints = new Checkpoints(bundle);
     for (String name : bundle.graph().weights().keySet()) {
@@ -418,9 +436,11 @@ public final class Trainer implements AutoCloseable {
         });
   }
 
+  /** Also makes the calling thread use the trainer's GPU. */
   private void checkOpen() {
     if (closed) {
       throw new IllegalStateException("Expected an open trainer. Received: one that was closed.");
     }
+    NativeArrays.useGpu(gpu);
   }
 }

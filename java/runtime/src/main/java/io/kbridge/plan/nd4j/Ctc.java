@@ -1,5 +1,6 @@
 package io.kbridge.plan.nd4j;
 
+import io.kbridge.plan.HostMemory;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.Step;
@@ -76,11 +77,12 @@ final class Ctc {
   }
 
   private void run(boolean gradient) {
-    DoublePointer from = new DoublePointer(NativeArrays.pointer(logits));
-    DoublePointer to = new DoublePointer(NativeArrays.pointer(found));
-    LongPointer places = new LongPointer(NativeArrays.pointer(labels));
-    LongPointer labelsOf = new LongPointer(NativeArrays.pointer(labelCounts));
-    LongPointer framesOf = new LongPointer(NativeArrays.pointer(frameCounts));
+    HostMemory results = new HostMemory(found);
+    DoublePointer from = new DoublePointer(NativeArrays.readable(logits));
+    DoublePointer to = new DoublePointer(results.pointer());
+    LongPointer places = new LongPointer(NativeArrays.readable(labels));
+    LongPointer labelsOf = new LongPointer(NativeArrays.readable(labelCounts));
+    LongPointer framesOf = new LongPointer(NativeArrays.readable(frameCounts));
     double[] sample = new double[(int) (logits.size(1) * classes)];
     double[] slopes = new double[sample.length];
     long[] sentence = new long[(int) labels.size(1)];
@@ -97,6 +99,7 @@ final class Ctc {
         to.put(i, alignments.loss());
       }
     }
+    results.publish();
   }
 
   private void blankFirst(double[] rows, long[] sentence) {

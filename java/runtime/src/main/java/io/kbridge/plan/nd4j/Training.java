@@ -1,6 +1,6 @@
 package io.kbridge.plan.nd4j;
 
-import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.HostMemory;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMappings;
 import io.kbridge.plan.OpRegistry;
@@ -167,7 +167,8 @@ public final class Training implements OpMappings {
   }
 
   private static Step floats(Source source, INDArray seed, INDArray z, float scale, float low) {
-    FloatPointer to = new FloatPointer(NativeArrays.pointer(z));
+    HostMemory memory = new HostMemory(z);
+    FloatPointer to = new FloatPointer(memory.pointer());
     long length = z.length();
     float[] chunk = new float[CHUNK];
     return () -> {
@@ -182,11 +183,13 @@ public final class Training implements OpMappings {
         }
         to.position(done).put(chunk, 0, count);
       }
+      memory.publish();
     };
   }
 
   private static Step doubles(Source source, INDArray seed, INDArray z, double scale, double low) {
-    DoublePointer to = new DoublePointer(NativeArrays.pointer(z));
+    HostMemory memory = new HostMemory(z);
+    DoublePointer to = new DoublePointer(memory.pointer());
     long length = z.length();
     double[] chunk = new double[CHUNK];
     return () -> {
@@ -201,6 +204,7 @@ public final class Training implements OpMappings {
         }
         to.position(done).put(chunk, 0, count);
       }
+      memory.publish();
     };
   }
 
@@ -224,18 +228,21 @@ public final class Training implements OpMappings {
   }
 
   private static Step ints(Philox philox, INDArray seed, INDArray z, long length, long low, long range) {
-    IntPointer to = new IntPointer(NativeArrays.pointer(z));
+    HostMemory memory = new HostMemory(z);
+    IntPointer to = new IntPointer(memory.pointer());
     return () -> {
       philox.seed(seed.data().getLong(seed.offset()), seed.data().getLong(seed.offset() + 1));
       for (long i = 0; i < length; i++) {
         int word = philox.words(i / 4)[(int) (i % 4)];
         to.put(i, (int) (low + (word & 0xffffffffL) % range));
       }
+      memory.publish();
     };
   }
 
   private static Step longs(Philox philox, INDArray seed, INDArray z, long length, long low, long range) {
-    LongPointer to = new LongPointer(NativeArrays.pointer(z));
+    HostMemory memory = new HostMemory(z);
+    LongPointer to = new LongPointer(memory.pointer());
     return () -> {
       philox.seed(seed.data().getLong(seed.offset()), seed.data().getLong(seed.offset() + 1));
       for (long i = 0; i < length; i++) {
@@ -244,6 +251,7 @@ public final class Training implements OpMappings {
         long word = words[at] & 0xffffffffL | (long) words[at + 1] << 32;
         to.put(i, low + Long.remainderUnsigned(word, range));
       }
+      memory.publish();
     };
   }
 }

@@ -1,12 +1,14 @@
 package io.kbridge.train.optimizer;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kbridge.plan.HostMemory;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A variable of an optimizer: what the bundle says of it, and its content. */
 public final class OptimizerVariable {
   private final ObjectNode entry;
   private final INDArray array;
+  private HostMemory memory;
 
   OptimizerVariable(ObjectNode entry, INDArray array) {
     this.entry = entry;
@@ -56,6 +58,12 @@ public final class OptimizerVariable {
    */
   public String path() {
     return entry.get("path").asText();
+  }
+
+  /** Where its content is read and written number by number. */
+  HostMemory memory() {
+    memory = memory == null ? new HostMemory(array) : memory;
+    return memory;
   }
 
   ObjectNode entry() {

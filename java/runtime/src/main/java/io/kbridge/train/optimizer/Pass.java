@@ -1,5 +1,6 @@
 package io.kbridge.train.optimizer;
 
+import io.kbridge.plan.HostMemory;
 import io.kbridge.plan.Threads;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,11 +20,13 @@ final class Pass {
 
   private final List<TrainedWeight> weights;
   private final List<List<Piece>> groups = new ArrayList<>();
+  private final HostMemory[] gradients;
   // NB: kept from step to step, since it is as large as the weight and mostly zeros.
   private final float[][] room;
 
   Pass(List<TrainedWeight> weights, UpdateRule rule) {
     this.weights = weights;
+    this.gradients = new HostMemory[weights.size()];
     this.room = new float[weights.size()][];
     List<Piece> group = new ArrayList<>();
     long size = 0;
@@ -44,13 +47,14 @@ final class Pass {
   }
 
   /** Does a step. */
-  void run(Map<String, INDArray> gradients, Map<String, RowGradient> inRows, Stages stages) {
-    INDArray[] given = new INDArray[weights.size()];
+  void run(Map<String, INDArray> found, Map<String, RowGradient> inRows, Stages stages) {
+    HostMemory[] given = new HostMemory[weights.size()];
     Kernel[] kernels = new Kernel[given.length];
     for (int i = 0; i < given.length; i++) {
-      given[i] = gradients.get(weights.get(i).name());
+      given[i] = fetched(i, found.get(weights.get(i).name()));
       kernels[i] = given[i] == null || !stages.updates() ? null : stages.kernel(weights.get(i));
     }
+    weights.forEach(weight -> weight.eachMemory(HostMemory::fetch));
     Rows[] rows = rows(inRows, stages);
     float[][] clipping = stages.needsNorms() ? stages.clipping(squares(given, rows, stages)) : new float[given.length][];
     for (int i = 0; i < rows.length; i++) {
@@ -63,6 +67,17 @@ final class Pass {
     }
     each(piece -> piece.update(given[piece.weight()], rows[piece.weight()], kernels[piece.weight()], clipping[piece.weight()], stages));
     Stream.of(rows).filter(Objects::nonNull).forEach(Rows::clear);
+    weights.forEach(weight -> weight.eachMemory(HostMemory::publish));
+  }
+
+  private HostMemory fetched(int i, INDArray gradient) {
+    if (gradient == null) {
+      return null;
+    }
+    gradients[i] = gradients[i] == null ? new HostMemory(gradient) : gradients[i];
+    gradients[i].set(gradient);
+    gradients[i].fetch();
+    return gradients[i];
   }
 
   private Rows[] rows(Map<String, RowGradient> given, Stages stages) {
@@ -76,12 +91,12 @@ final class Pass {
     return rows;
   }
 
-  private double[] squares(INDArray[] gradients, Rows[] rows, Stages stages) {
-    DoubleAdder[] sums = Stream.generate(DoubleAdder::new).limit(gradients.length).toArray(DoubleAdder[]::new);
+  private double[] squares(HostMemory[] given, Rows[] rows, Stages stages) {
+    DoubleAdder[] sums = Stream.generate(DoubleAdder::new).limit(given.length).toArray(DoubleAdder[]::new);
     each(
         piece -> {
-          if (gradients[piece.weight()] != null && rows[piece.weight()] == null) {
-            sums[piece.weight()].add(piece.squares(gradients[piece.weight()], stages));
+          if (given[piece.weight()] != null && rows[piece.weight()] == null) {
+            sums[piece.weight()].add(piece.squares(given[piece.weight()], stages));
           }
         });
     double[] squares = Stream.of(sums).mapToDouble(DoubleAdder::sum).toArray();

@@ -2,11 +2,10 @@ package io.kbridge.train.optimizer;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
-import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.HostMemory;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * A range of a weight's values, with its slots. Values are copied to Java arrays block by block, computed there, where the compiler uses vector
@@ -33,13 +32,13 @@ final class Piece {
     this.from = from;
     this.length = length;
     this.block = whole ? length : Math.min(length, BLOCK);
-    this.values = range(owner.array());
+    this.values = range(owner.memory());
     this.slots =
         owner.slots().stream()
-            .map(slot -> whole ? NativeArrays.floats(slot.array(), 0, (int) slot.array().length()) : range(slot.array()))
+            .map(slot -> whole ? slot.memory().floats(0, (int) slot.array().length()) : range(slot.memory()))
             .toArray(FloatBuffer[]::new);
-    this.average = owner.average() == null ? null : range(owner.average().array());
-    this.accumulated = owner.accumulator() == null ? null : range(owner.accumulator().array());
+    this.average = owner.average() == null ? null : range(owner.average().memory());
+    this.accumulated = owner.accumulator() == null ? null : range(owner.accumulator().memory());
   }
 
   static List<Piece> of(TrainedWeight owner, int weight, boolean whole, int most) {
@@ -71,7 +70,7 @@ final class Piece {
   }
 
   /** Sums the squares of the gradients as they are to be clipped. */
-  double squares(INDArray gradients, Stages stages) {
+  double squares(HostMemory gradients, Stages stages) {
     bind(gradients);
     float[] g = new float[block];
     float[] sums = accumulated == null ? null : new float[block];
@@ -87,7 +86,7 @@ final class Piece {
   }
 
   /** Does its part of a step; without gradients and kernel only what happens in any case. */
-  void update(INDArray gradients, Rows rows, Kernel kernel, float[] clipping, Stages stages) {
+  void update(HostMemory gradients, Rows rows, Kernel kernel, float[] clipping, Stages stages) {
     if (gradients != null) {
       bind(gradients);
     } else if (average == null) {
@@ -174,15 +173,15 @@ final class Piece {
   }
 
   /** Finds the gradients in memory; mostly they lie where they lay in the step before. */
-  private void bind(INDArray gradients) {
-    long address = NativeArrays.address(gradients);
+  private void bind(HostMemory gradients) {
+    long address = gradients.address();
     if (gradient == null || address != gradientAddress) {
       gradient = range(gradients);
       gradientAddress = address;
     }
   }
 
-  private FloatBuffer range(INDArray array) {
-    return NativeArrays.floats(array, from, length);
+  private FloatBuffer range(HostMemory memory) {
+    return memory.floats(from, length);
   }
 }

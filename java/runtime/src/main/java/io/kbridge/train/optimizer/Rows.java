@@ -1,6 +1,7 @@
 package io.kbridge.train.optimizer;
 
 import io.kbridge.plan.NativeArrays;
+import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A gradient in rows during one step: unscaled, then clipped, then added up as what the update needs. */
@@ -24,7 +25,7 @@ final class Rows {
     width = (int) (NativeArrays.length(weight) / weight[0]);
     values = new float[count * width];
     if (values.length > 0) {
-      NativeArrays.floats(gradient.rows(), 0, values.length).get(values);
+      new FloatPointer(NativeArrays.readable(gradient.rows())).get(values);
     }
     starts = new long[count];
     for (int k = 0; k < count; k++) {

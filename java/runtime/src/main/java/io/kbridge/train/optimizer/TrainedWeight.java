@@ -1,7 +1,11 @@
 package io.kbridge.train.optimizer;
 
+import io.kbridge.plan.HostMemory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A weight that an optimizer updates. */
@@ -9,6 +13,7 @@ public final class TrainedWeight {
   private final String name;
   private final String path;
   private final INDArray array;
+  private final HostMemory memory;
   private final List<OptimizerVariable> slots = new ArrayList<>();
   private OptimizerVariable average;
   private OptimizerVariable accumulator;
@@ -18,6 +23,7 @@ public final class TrainedWeight {
     this.name = name;
     this.path = path;
     this.array = array;
+    this.memory = new HostMemory(array);
   }
 
   /**
@@ -49,6 +55,17 @@ public final class TrainedWeight {
 
   INDArray array() {
     return array;
+  }
+
+  /** Where its values are read and written one by one. */
+  HostMemory memory() {
+    return memory;
+  }
+
+  /** Does something with the memory of the weight and of all that is kept for it. */
+  void eachMemory(Consumer<HostMemory> action) {
+    action.accept(memory);
+    Stream.concat(slots.stream(), Stream.of(average, accumulator)).filter(Objects::nonNull).forEach(kept -> action.accept(kept.memory()));
   }
 
   /** The slots of the rule that it reads and writes, in its order. */
