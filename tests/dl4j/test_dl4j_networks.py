@@ -1,4 +1,4 @@
-"""DL4J networks of bundles: equal answers, equal training, and back. See networks.py."""
+"""DL4J networks of bundles: equal answers, equal training, and back. See the folder checks."""
 
 import ast
 import json
@@ -13,10 +13,10 @@ PROGRAM = Path(__file__).with_name("networks.py")
 
 
 def names():
-    """The checks that the program has; it is not imported here, where there is no DL4J."""
-    tree = ast.parse(PROGRAM.read_text(encoding="utf-8"))
+    """The checks that the program has; they are not imported here, where there is no DL4J."""
+    files = sorted(PROGRAM.with_name("checks").glob("*.py"))
     found = []
-    for node in tree.body:
+    for node in [n for file in files for n in ast.parse(file.read_text(encoding="utf-8")).body]:
         if isinstance(node, ast.FunctionDef) and any(
             isinstance(d, ast.Name) and d.id == "check" for d in node.decorator_list
         ):
