@@ -1,24 +1,21 @@
 """Every parity case of the single operations, on the oneDNN engine."""
 
-import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
-OPS = Path(__file__).resolve().parent.parent / "ops"
-sys.path.append(str(OPS))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "ops"))
 
-from gradients import check_gradients  # noqa: E402
-from harness import check  # noqa: E402
+from gradients import check_gradients
+from harness import check, families
 
 GRADIENTS = ("convolutions", "pooling", "products", "activations", "normalizations", "control_flow")
 
 CASES = [
-    pytest.param(case, id=f"{path.stem.removeprefix('test_')}: {case.name}")
-    for path in sorted(OPS.glob("test_*.py"))
-    if path.stem != "test_coverage"
-    for case in importlib.import_module(path.stem).CASES
+    pytest.param(case, id=f"{family.removeprefix('test_')}: {case.name}")
+    for family, cases in families().items()
+    for case in cases
 ]
 
 

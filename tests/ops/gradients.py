@@ -24,16 +24,17 @@ def check_gradients(case: Case, engine: str = "nd4j") -> None:
     Nothing is compared where there are no gradients: without floating-point numbers on both sides.
     Nor where an input is not finite: training ends there.
     """
+    if case.gradient == "refused":
+        with pytest.raises(errors.UnsupportedOpError, match="gradients can go back through"):
+            of_jvm(case, engine)
+        return
     floats = [x for x in case.inputs if is_float(x)]
     if not floats or not all(np.isfinite(x.astype("float64")).all() for x in floats):
         return
     expected = case.expected()
     if not any(is_float(x) for x in expected):
         return
-    if case.gradient == "refused":
-        with pytest.raises(errors.UnsupportedOpError, match="gradients can go back through"):
-            of_jvm(case, engine)
-    elif case.gradient == "differences":
+    if case.gradient == "differences":
         check_differences(case, engine)
     else:
         half = any(x.dtype.itemsize == 2 for x in floats)

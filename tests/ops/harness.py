@@ -9,8 +9,10 @@ is exported and run in the JVM, and what comes back has to have Keras's dtype an
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import os
 import uuid
@@ -126,6 +128,17 @@ class Case:
             own.unlink()
         return path
 
+    def alone(self) -> Case | None:
+        """The case with its first row only; None where the inputs have no rows in common."""
+        rows = {x.shape[:1] for x in self.inputs}
+        if len(rows) > 1 or rows & {(), (0,), (1,)}:
+            return None
+        # NB: of an open batch, so the model is the same and is not written again.
+        name = self.name if self._open() else f"{self.name}, alone"
+        one = dataclasses.replace(self, name=name, inputs=tuple(x[:1] for x in self.inputs))
+        _FAMILY[one] = _FAMILY[self]
+        return one
+
     def ops(self) -> set[str]:
         """The operations of the exported graph."""
         with h5py.File(self.bundle) as file:
@@ -135,6 +148,13 @@ class Case:
 
 # The test module of each case.
 _FAMILY: dict[Case, str] = {}
+
+
+def families() -> dict[str, list[Case]]:
+    """The cases of every test module that has some, by the module's name."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
+    modules = [importlib.import_module(name) for name in names]
+    return {m.__name__: m.CASES for m in modules if hasattr(m, "CASES")}
 
 
 def _arrays(outputs: Any) -> list[np.ndarray]:

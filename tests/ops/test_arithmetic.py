@@ -1,6 +1,7 @@
 """Operations on pairs of elements: all ways to broadcast, all types, special values."""
 
 import functools
+import itertools
 
 import numpy as np
 from harness import Case, booleans, floats, integers, parity_test
@@ -56,6 +57,18 @@ CASES += [
     for name in ODD
     for kind, (a, b) in SHAPES.items()
     if kind in ("same", "trailing", "middle", "scalar")
+]
+# ND4J takes the one element for a scalar, and has no result of two axes then.
+CASES += [
+    Case(
+        f"{name} and {other}",
+        lambda x, y: [op(name)(x, y) for name in (*FLOAT, *ODD)],
+        (floats(*a, low=0.5, high=4), floats(*b, low=0.5)),
+        dynamic=False,
+    )
+    for (name, a), (other, b) in itertools.permutations(
+        {"one row of one": (1, 1), "a vector": (4,)}.items()
+    )
 ]
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 CASES += [

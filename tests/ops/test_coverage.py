@@ -5,9 +5,7 @@ Nor are the operations of gradients, which Keras has not: `...Gradients` classes
 only training steps have (`Training`), which tests/steps has.
 """
 
-import importlib
-import pkgutil
-from pathlib import Path
+from harness import families
 
 
 def known_ops():
@@ -39,8 +37,7 @@ def test_every_mapping_has_a_gradient_rule(jvm):
 def test_every_mapping_has_a_case(jvm):
     missing = known_ops()
     assert len(missing) > 150
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if module.name.startswith("test_") and module.name != Path(__file__).stem:
-            for case in importlib.import_module(module.name).CASES:
-                missing -= case.ops()
+    for cases in families().values():
+        for case in cases:
+            missing -= case.ops()
     assert not missing, f"ops without a parity case: {' '.join(sorted(missing))}"

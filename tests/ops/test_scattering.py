@@ -57,13 +57,16 @@ CASES = [
     ],
     *[
         Case(
-            f"{op.__name__} of one row",
-            lambda x, op=op: op(x, np.asarray([2], "int32"), num_segments=4),
-            (x,),
+            f"segments of {'one row' if len(ids) else 'no row'} {x.dtype}",
+            lambda x, ids=ids: [
+                op(x, np.asarray(ids, "int32"), num_segments=4)
+                for op in (ops.segment_sum, ops.segment_max, ops.segment_min, ops.segment_prod)
+            ],
+            (x[: len(ids)],),
             dynamic=False,
         )
-        for op in (ops.segment_sum, ops.segment_max, ops.segment_min, ops.segment_prod)
-        for x in (floats(1, 3),)
+        for ids in ([2], [])
+        for x in (floats(1, 3), integers(1, 3))
     ],
     Case(
         "segment_sum without gaps",

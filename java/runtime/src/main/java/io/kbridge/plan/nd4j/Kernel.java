@@ -159,7 +159,9 @@ final class Kernel {
    * @return this
    */
   Kernel binary(String name, INDArray x, INDArray y, INDArray z) {
-    return op(name).in(x, y).out(z).add();
+    // NB: for one element in two axes and a vector, ND4J makes a result of its own, and ends the process as it copies that.
+    INDArray second = x.length() == 1 && y.rank() < z.rank() ? Views.broadcast(y, z.shape()) : y;
+    return op(name).in(x, second).out(z).add();
   }
 
   /**

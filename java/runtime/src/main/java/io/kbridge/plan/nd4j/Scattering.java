@@ -77,6 +77,10 @@ public final class Scattering implements OpMappings {
       long inner = Shapes.size(Arrays.copyOfRange(x.shape(), 1, x.rank()));
       INDArray rows = Views.reshape(x, x.size(0), inner);
       INDArray result = Views.reshape(z, n, inner);
+      if (x.size(0) == 0) {
+        // NB: ND4J refuses to read no rows.
+        return k.broadcast(ofNothing(x.dataType(), name), result).step();
+      }
       if (x.size(0) == 1) {
         // NB: a matrix of one row is a vector to ND4J, and gets other numbers; with a third axis it is none.
         k.op(name).in(Views.reshape(x, 1, inner, 1), ids).out(Views.reshape(z, n, inner, 1)).ints(n).add();
@@ -84,23 +88,33 @@ public final class Scattering implements OpMappings {
         k.op(name).in(rows, ids).out(result).ints(n).add();
       }
       if (!x.dataType().isFPType() && !name.endsWith("sum") && !name.endsWith("prod")) {
-        fillEmpty(k, ids, result, name.endsWith("max"));
+        fillEmpty(k, ids, result, ofNothing(x.dataType(), name));
       }
       return k.step();
     };
   }
 
   /** Gives groups without members the smallest (or largest) integer; ND4J leaves the smallest but one. */
-  private static void fillEmpty(Kernel k, INDArray ids, INDArray z, boolean smallest) {
+  private static void fillEmpty(Kernel k, INDArray ids, INDArray z, INDArray bound) {
     long n = z.size(0);
     INDArray members = k.scratch(DataType.INT32, n, 1);
     INDArray ones = k.scratch(DataType.INT32, ids.length(), 1);
     INDArray empty = k.scratch(DataType.BOOL, n, 1);
     k.fill(ones, 1).op("unsorted_segment_sum").in(ones, ids).out(members).ints(n).add();
     k.binary("equals", members, 0, empty);
-    long bits = z.dataType().width() * 8L - 1;
-    long limit = smallest ? -1L << bits : ~(-1L << bits);
-    INDArray bound = Nd4j.createFromArray(limit).castTo(z.dataType()).reshape();
     Choice.where(k, empty, bound, z, z);
+  }
+
+  /** What a reduction gives for a group without members. */
+  private static INDArray ofNothing(DataType type, String name) {
+    if (name.endsWith("sum") || name.endsWith("prod")) {
+      return Nd4j.scalar(type, name.endsWith("sum") ? 0 : 1);
+    }
+    boolean smallest = name.endsWith("max");
+    if (type.isFPType()) {
+      return Nd4j.scalar(type, smallest ? -Elementwise.largest(type) : Elementwise.largest(type));
+    }
+    long bits = type.width() * 8L - 1;
+    return Nd4j.createFromArray(smallest ? -1L << bits : ~(-1L << bits)).castTo(type).reshape();
   }
 }
