@@ -75,7 +75,7 @@ def traced_ops(model: Any, sample: Any) -> set[str]:
     from kbridge.export.signature import signature_of
 
     signature = signature_of(model, sample)
-    trace = exporter.trace_inference(model, signature, metadata.weight_names(model))
+    trace = exporter.trace_inference(model, signature, metadata.weight_names(model), [])
     outputs = keras.tree.flatten(trace.output_structure)
     graphs = spec.live_graphs(trace, outputs)
     return {node.op for graph in graphs.values() for node in graph.nodes}

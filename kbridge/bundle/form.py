@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SPEC, TRAINING, PROVENANCE = "/kbridge/spec", "/kbridge/training", "/kbridge/provenance"
 STEPS = "/kbridge/steps"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "/kbridge/golden/inputs", "/kbridge/golden/outputs"
 CONSTANTS, STEP_ARRAYS = "/kbridge/constants", "/kbridge/step_arrays"
+STATES = "/kbridge/states"
 
 _STORED_AS = {"bool": np.dtype("uint8"), "bfloat16": np.dtype("uint16")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
@@ -21,7 +22,7 @@ from kbridge.export.signature import Signature, signature_of
 from kbridge.export.sources import Source, open_source
 from kbridge.export.spec import bundle_spec
 from kbridge.export.steps import steps_document
-from kbridge.export.tracing import Trace, trace_model
+from kbridge.export.tracing import Trace, Tracer, trace_model
 
 
 @dataclasses.dataclass
@@ -94,11 +95,13 @@ def export(
     signature = signature_of(model, sample)
     with writing.WeightDigests(model) as digests:
         names = metadata.weight_names(model)
-        trace = trace_inference(model, signature, names)
-        spec = bundle_spec(model, signature, trace)
+        states = metadata.layer_states(model)
+        trace = trace_inference(model, signature, names, states)
+        spec = bundle_spec(model, signature, trace, states)
         output_names = [output["name"] for output in spec["outputs"]]
         structure = trace.output_structure
-        steps = steps_document(model, signature, names, structure, output_names, labels)
+        readable = names | {id(state.variable): state.name for state in states}
+        steps = steps_document(model, signature, readable, structure, output_names, labels)
         layout = keras2.keras2_weight_layout(model)
         total = sum(writing.stored_bytes(v) for v in model.variables)
         with bundle.BundleWriter(path, expected_bytes=total) as writer:
@@ -108,6 +111,7 @@ def export(
             writer.start_sync()
             inputs, outputs = _golden(model, signature, spec, sample)
             writing.write_constants(writer, trace, spec)
+            writing.write_states(writer, states, spec)
             writing.write_training(writer, model, names)
             writing.write_step_arrays(writer, steps)
             writing.write_golden(writer, spec, inputs, outputs)
@@ -128,13 +132,23 @@ def export(
     )
 
 
-def trace_inference(model: Any, signature: Signature, names: dict[int, str]) -> Trace:
+def trace_inference(
+    model: Any, signature: Signature, names: dict[int, str], states: list[metadata.State]
+) -> Trace:
     """Traces a model in inference mode.
+
+    Args:
+        model: The model.
+        signature: What it takes.
+        names: Bundle names of its variables by `id`.
+        states: The states that its layers keep from call to call.
 
     Raises:
         UnsupportedModelError: Parts of it cannot be expressed.
     """
     rules.load()
+    of_layers = {id(state.variable): state.name for state in states}
+    names = names | of_layers
 
     def weight_name(variable: keras.Variable) -> str:
         if id(variable) not in names:
@@ -153,6 +167,7 @@ def trace_inference(model: Any, signature: Signature, names: dict[int, str]) -> 
             shapes,
             weight_name,
             symbolic_creations,
+            functools.partial(Tracer, states=frozenset(of_layers)),
         )
 
     trace = sizes.trace_sizes(run, signature.inputs)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
+from keras import tree
 from keras.src.models.functional import Functional
 
 from kbridge.export import jsonable
@@ -156,6 +158,44 @@ def _config_of(layer: keras.layers.Layer) -> tuple[dict[str, Any] | None, str | 
         elif isinstance(value, dict) and isinstance(held, keras.initializers.Initializer):
             config[key] = jsonable.jsonable(held)  # With what Keras's config of it leaves out.
     return config, None
+
+
+# States ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of a stateful recurrent layer, which stays from call to call and is no weight.
+
+    Attributes:
+        name: Its name in the bundle.
+        variable: The variable.
+        layer: Path of the layer.
+    """
+
+    name: str
+    variable: keras.Variable
+    layer: str
+
+    def array(self) -> np.ndarray:
+        """What it is now."""
+        return np.asarray(keras.ops.convert_to_numpy(self.variable))
+
+
+def layer_states(model: keras.Model) -> list[State]:
+    """Returns the states of a model's stateful recurrent layers, in the order of the layers."""
+    taken = set(weight_names(model).values())
+    found = []
+    for entry in model_layers(model):
+        held = entry.layer.states if isinstance(entry.layer, keras.layers.RNN) else None
+        for number, variable in enumerate(tree.flatten(held)):
+            if variable is not None:
+                name = _safe(f"{entry.path}/states/{number}")
+                while name in taken:
+                    name += "_"
+                taken.add(name)
+                found.append(State(name, variable, entry.path))
+    return found
 
 
 # Weights -----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,16 @@ from kbridge.export.signature import Signature, functional_of, structure_json, u
 from kbridge.export.tracing import Trace
 
 
-def bundle_spec(model: Any, signature: Signature, trace: Trace) -> dict[str, Any]:
+def bundle_spec(
+    model: Any, signature: Signature, trace: Trace, states: list[metadata.State]
+) -> dict[str, Any]:
     """Returns the spec document (docs/bundle-format.md, section 2), but for paths and digests."""
     values = tree.flatten(trace.output_structure)
     graphs = live_graphs(trace, values)
     used = {v.name for v in values}
     used |= {v.name for g in graphs.values() for n in g.nodes for v in n.inputs if v is not None}
     used |= {v.name for g in graphs.values() for v in g.outputs}
+    used |= {v.name for _, v in trace.updates}
     builder = trace.builder
     config, reason = metadata.keras_model_config(model)
     return {
@@ -43,12 +48,13 @@ def bundle_spec(model: Any, signature: Signature, trace: Trace) -> dict[str, Any
         "input_structure": signature.structure,
         "output_structure": structure_json(trace.output_structure),
         "weights": metadata.weights_metadata(model),
+        "states": {s.name: start_entry(s.array()) | {"layer": s.layer} for s in states},
         "constants": {
             v.name: constant_entry(v)
             for v in builder.values.values()
             if v.kind == "constant" and v.name in used
         },
-        "graphs": {name: graph_json(graph) for name, graph in graphs.items()},
+        "graphs": {name: _graph_of(name, graph, trace) for name, graph in graphs.items()},
         "layer_outputs": _layer_outputs(trace),
         "layers": metadata.layers_metadata(model),
         "keras_model": config,
@@ -56,9 +62,16 @@ def bundle_spec(model: Any, signature: Signature, trace: Trace) -> dict[str, Any
     }
 
 
+def _graph_of(name: str, graph: Body, trace: Trace) -> dict[str, Any]:
+    found = graph_json(graph)
+    if name == "inference":
+        found["updates"] = updates_json(trace.updates)
+    return found
+
+
 def live_graphs(trace: Trace, outputs: list[Value]) -> dict[str, Body]:
     """The graphs, without nodes nobody reads (masks that end nowhere, for one)."""
-    live = {v.name for v in outputs}
+    live = {v.name for v in [*outputs, *(v for _, v in trace.updates)]}
     for layer_output in trace.layer_outputs:
         # NB: a layer's own answer is kept for parity even if the model does not use it all.
         live |= {v.name for v in layer_output.values}
@@ -109,6 +122,18 @@ def _node_json(node: Node) -> dict[str, Any]:
         "attrs": _attrs_json(node.attrs),
         "outputs": [value_json(v) for v in node.outputs],
     }
+
+
+def updates_json(updates: Iterable[tuple[str, Value]]) -> list[dict[str, str]]:
+    """Returns what variables are given, in the order in which they are."""
+    return [{"variable": name, "value": value.name} for name, value in updates]
+
+
+def start_entry(array: np.ndarray) -> dict[str, Any]:
+    """Returns what a document says of a variable's start: one `value` for all, where it can."""
+    entry: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.name}
+    first = array.reshape(-1)[0].item() if array.size else 0
+    return {**entry, "value": first} if math.isfinite(first) and np.all(array == first) else entry
 
 
 def value_json(value: Value) -> dict[str, Any]:

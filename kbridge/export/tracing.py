@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 from keras import tree
+from keras.src import backend
 
 from kbridge import errors
 from kbridge.export import explain, loops, normalise, registry, scopes
@@ -43,7 +44,8 @@ class Trace:
         output_structure: The model's answer with a `Value` in each place.
         layer_outputs: Which values each layer call gave.
         creations: Each call that made a tensor from sizes alone, with its arguments.
-        updates: What variables were given in a training or evaluation step, in order.
+        updates: What variables were given, in order: states and, in a training or evaluation step,
+            all others.
         problems: What could not be traced.
     """
 
@@ -133,10 +135,12 @@ class Tracer:
         trace: Trace,
         weight_name: Callable[[keras.Variable], str],
         symbolic_creations: frozenset[int],
+        states: frozenset[int] = frozenset(),
     ):
         self.trace = trace
         self.builder = trace.builder
         self._weight_name = weight_name
+        self._states = states
         self._symbolic_creations = symbolic_creations
         self._placeholders: dict[int, keras.KerasTensor] = {}
         self._scopes: list[tuple[str, str]] = []
@@ -188,8 +192,6 @@ class Tracer:
             run = layer.call
         depth = len(self._scopes)
         try:
-            if isinstance(layer, keras.layers.RNN) and layer.stateful and not self.steps:
-                raise _keeps_state("it is stateful")
             return run(*args, **kwargs)
         except (TraceAborted, MemoryError):
             raise
@@ -234,8 +236,44 @@ class Tracer:
         return loops.scan_rnn(self.builder, step, inputs, states, **kwargs)
 
     def assignment(self, variable: keras.Variable, value: Any) -> Any:
-        """A variable is assigned to; refused."""
-        raise _keeps_state(f"it changes its variable {variable.path!r} when it is called")
+        """A variable is assigned to: kept for the next call if it is a state, else refused."""
+        if id(variable) not in self._states:
+            raise UnsupportedCall(
+                f"it changes its variable {variable.path!r} when it is called, and a bundle keeps "
+                "states of recurrent layers alone from call to call",
+                "Take the state as an input of the model and give it back as an output.",
+            )
+        return self._give(variable, value)
+
+    def _give(self, variable: keras.Variable, value: Any) -> Any:
+        """Records what a variable is given; later readers read that."""
+        if self._muted:
+            return value
+        dtype = backend.standardize_dtype(variable._dtype)
+        value = keras.ops.convert_to_tensor(value, dtype=dtype)
+        if tuple(value.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"Expected a value of shape {tuple(variable.shape)} for {variable.path!r}. "
+                f"Received: {tuple(value.shape)}."
+            )
+        if self.builder.depth:
+            raise UnsupportedCall(
+                f"it changes its variable {variable.path!r} inside a loop or branch",
+                "Give the new value back as a state of the loop, and assign it after the loop.",
+            )
+        name = self.variable_name(variable)
+        read = self._read_from_now(name, value)
+        self.trace.updates.append((name, self.builder.value_of(read)))
+        backend.get_stateless_scope().add_update((variable, read))
+        return read
+
+    def _read_from_now(self, name: str, value: Any) -> Any:
+        """What readers of a variable get that was given a value."""
+        return value
+
+    def variable_name(self, variable: keras.Variable) -> str:
+        """The bundle's name of a variable; reading it makes sure that the graph knows it."""
+        return self.builder.value_of(self.variable(variable)).name
 
     def draws(self) -> dict[str, Callable]:
         """Only steps draw random numbers."""
@@ -376,11 +414,3 @@ def _value_reader(builder: GraphBuilder) -> Callable[[Any], Value]:
 
 def _variable_value(obj: Any) -> Any:
     return obj.value if isinstance(obj, keras.Variable) else obj
-
-
-def _keeps_state(what: str) -> UnsupportedCall:
-    return UnsupportedCall(
-        f"{what}, and a bundle keeps no state from call to call",
-        "Take the state as an input and give it back as an output (recurrent layers: "
-        "stateful=False, initial_state= and return_state=True).",
-    )

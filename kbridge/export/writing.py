@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kbridge import bundle
-from kbridge.export import golden, keras2, keras2_order, training
+from kbridge.export import golden, keras2, keras2_order, metadata, training
 from kbridge.export.steps import StepsDocument
 from kbridge.export.tracing import Trace
 
@@ -108,6 +108,16 @@ def write_constants(writer: bundle.BundleWriter, trace: Trace, spec: dict[str, A
         if "value" not in entry:
             path = f"{bundle.CONSTANTS}/{name}"
             writer.array(path, trace.builder.values[name].data, entry)
+
+
+def write_states(
+    writer: bundle.BundleWriter, states: list[metadata.State], spec: dict[str, Any]
+) -> None:
+    """Writes what states of layers start with, where one number does not say it."""
+    for state in states:
+        entry = spec["states"][state.name]
+        if "value" not in entry:
+            writer.array(f"{bundle.STATES}/{state.name}", state.array(), entry)
 
 
 def write_training(writer: bundle.BundleWriter, model: Any, names: dict[int, str]) -> None:

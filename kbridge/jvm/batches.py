@@ -32,7 +32,8 @@ class StepArrays:
         classes: Mapping[str, tuple[int, int | None]],
     ):
         self._inputs = inputs
-        self._step = step
+        # NB: several batches of a fixed size may come at once; they are cut.
+        self._step = [_any_rows(i) if inputs.fixed_batch and i.role != "x" else i for i in step]
         self._outputs = list(outputs)
         self._classes = classes
 
@@ -159,6 +160,10 @@ class StepArrays:
         for number, weight in class_weight.items():
             weights[labels == int(number)] = weight
         return weights
+
+
+def _any_rows(wanted: StepInput) -> StepInput:
+    return wanted._replace(shape=(None, *wanted.shape[1:])) if wanted.shape else wanted
 
 
 def _broadcast(array: np.ndarray, wanted: StepInput, labels: np.ndarray | None) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from kbridge.jvm.inputs import Inputs, TensorSpec
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
 from kbridge.jvm.trainable import Trainable
+from kbridge.jvm.trainer import TrainerSession
 from kbridge.jvm.training import Borrowed
 
 _ENGINES = ("auto", "nd4j", "onednn")
@@ -100,7 +101,8 @@ class JvmModel(Trainable):
     """A Keras model that runs in the JVM; made by `kbridge.load`.
 
     It may be used from several threads. After `close` every use raises `JvmStateError`; arrays it
-    has given stay valid.
+    has given stay valid. With stateful layers calls run one after the other, each from the states
+    that the one before has left; whoever uses several threads settles which call comes first.
 
     Args:
         path: The bundle.
@@ -214,7 +216,7 @@ class JvmModel(Trainable):
             As `predict` does.
         """
         if self._is_plain:
-            y = self._session.run_array(x)
+            y = self._predicting().run_array(x)
             if y is not None:
                 return y
         self._session.check()
@@ -250,12 +252,14 @@ class JvmModel(Trainable):
                 f"Expected a shape for each of the inputs {', '.join(map(str, specs))}. Received: "
                 f"{', '.join(map(str, shapes)) or 'nothing'}. Give them in this order."
             )
-        self._session.run(
+        states = self.states
+        self._predicting().run(
             [
                 None if shape is None else np.zeros(tuple(shape), spec.dtype)
                 for shape, spec in zip(shapes, specs, strict=True)
             ]
         )
+        self.set_states(states)
 
     def values(self, x: Any, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Computes values inside the model, for one batch.
@@ -274,6 +278,52 @@ class JvmModel(Trainable):
         return dict(
             zip(names, self._predicting().values(self._inputs.check(x), names), strict=True)
         )
+
+    @property
+    def states(self) -> dict[str, np.ndarray]:
+        """The states that stateful layers keep from call to call, by name; empty without such."""
+        self._session.check()
+        names = self._state_names
+        return dict(zip(names, self._states_holder.states(names), strict=True)) if names else {}
+
+    def set_states(self, states: Mapping[str, Any]) -> None:
+        """Lets the next call start from other states, as of a sequence that was put aside.
+
+        Args:
+            states: Arrays by name, as `states` gives them; those that are left out stay.
+
+        Raises:
+            InvalidInputError: There is no such state, or an array does not fit.
+        """
+        now = self.states
+        given = {name: np.asarray(array) for name, array in states.items()}
+        for name, array in given.items():
+            if name not in now or array.shape != now[name].shape:
+                shapes = ", ".join(f"{n!r} {list(a.shape)}" for n, a in now.items()) or "none"
+                raise errors.InvalidInputError(
+                    f"Expected states of this model: {shapes}. Received: {name!r} "
+                    f"{list(array.shape)}. Give arrays as `states` has them."
+                )
+        if now:
+            self._states_holder.set_states(
+                {name: given.get(name, old).astype(old.dtype) for name, old in now.items()}
+            )
+
+    def reset_states(self) -> None:
+        """Sets the states of stateful layers to zero: the next call begins a sequence.
+
+        As in Keras nothing else does that: states stay from batch to batch, from call to call, and
+        between `predict`, `fit` and `evaluate`.
+        """
+        self._session.check()
+        if self._state_names:
+            self._states_holder.reset_states()
+
+    reset_state = reset_states
+
+    @property
+    def _states_holder(self) -> Session | TrainerSession:
+        return self._states_at or self._predicting()
 
     def calibrate(self, x: Any) -> dict[str, list[float]]:
         """Finds out how large the values get that convolutions and products read.

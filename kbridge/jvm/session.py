@@ -196,6 +196,25 @@ class Session:
             self._ask(now, now.jvm.ask, now.door, "reinitialize", seed)
             self._seed = seed
 
+    def states(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Returns copies of the states that the model keeps from call to call: all, in order."""
+        now = self._loaded()
+        found = self._ask(now, now.jvm.collect, self._ask(now, now.jvm.ask, now.door, "states"))
+        return [np.array(array) for _, array in zip(names, found, strict=True)]
+
+    def set_states(self, states: dict[str, np.ndarray]) -> None:
+        """Changes the states: all of them, in order."""
+        now = self._loaded()
+        given = list(states.values())
+        dtypes = [array.dtype for array in given]
+        with self._ask(now, now.jvm.lend, given, dtypes) as lent:
+            self._ask(now, lent.ask, now.door, "assignStates", lent.inputs)
+
+    def reset_states(self) -> None:
+        """Sets all states to zero."""
+        now = self._loaded()
+        self._ask(now, now.jvm.ask, now.door, "resetStates")
+
     def save_same_diff(self, path: str) -> None:
         """Saves the model as a SameDiff graph; see `JvmModel.save_same_diff`."""
         now = self._loaded()

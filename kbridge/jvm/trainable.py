@@ -168,7 +168,7 @@ class Trainable(Training):
         batch = self._step_arrays.make(x, y, sample_weight, class_weight)
         self._trainer.reset_metrics()
         self._changed()
-        self._trainer.train(batch)
+        self._stepping().train(batch)
         return self._answer(self._trainer.logs(), return_dict)
 
     def test_on_batch(
@@ -187,7 +187,7 @@ class Trainable(Training):
         """
         batch = self._step_arrays.make(x, y, sample_weight)
         self._trainer.reset_metrics()
-        self._trainer.test(batch)
+        self._stepping().test(batch)
         return self._answer(self._trainer.logs(), return_dict)
 
     def evaluate(
@@ -236,7 +236,7 @@ class Trainable(Training):
         Returns:
             The gradients by the weights' names in the bundle.
         """
-        return self._trainer.gradients(self._step_arrays.make(x, y, sample_weight))
+        return self._stepping().gradients(self._step_arrays.make(x, y, sample_weight))
 
     def get_weights(self) -> list[np.ndarray]:
         """Returns copies of the weights, in the order of Keras's `get_weights`."""
@@ -282,7 +282,7 @@ class Trainable(Training):
                 "one. Choose another name."
             )
         if "_trainer" in self.__dict__:
-            self._trainer.save(os.path.abspath(path))
+            self._stepping().save(os.path.abspath(path))
             return
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)

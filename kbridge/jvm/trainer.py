@@ -111,6 +111,18 @@ class TrainerSession:
         with self._jvm.lend(given, [array.dtype for array in given]) as lent:
             lent.ask(self._door, "assign", list(values), lent.inputs)
 
+    def states(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Returns copies of states that layers keep from step to step."""
+        return self.values(names)
+
+    def set_states(self, states: dict[str, np.ndarray]) -> None:
+        """Changes states."""
+        self.assign(states)
+
+    def reset_states(self) -> None:
+        """Sets all states of layers to zero."""
+        self._ask("resetStates")
+
     def slots(self) -> list[tuple[Slot, np.ndarray]]:
         """Returns the optimizer's variables, in Keras's order."""
         described = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import weakref
 from functools import cached_property
 from typing import Any
@@ -46,6 +47,9 @@ class Training:
 
     The trainer is opened when it is first asked for. Once weights have changed, predictions come
     from a bundle that is saved of them, which is opened beside the first.
+
+    As in Keras, predicting and training carry the same states of stateful layers on: whoever runs
+    next gets them from whoever ran last.
     """
 
     _spec: dict[str, Any]
@@ -57,6 +61,9 @@ class Training:
     _opened: tuple[Any, str, dict[str, Any]]
     _stale = False
     _trained: Session | None = None
+    _states_at: Session | TrainerSession | None = None
+    # NB: of all models, since they are moved seldom.
+    _moving_states = threading.RLock()
 
     stop_training = False
     """Set by a callback to end `fit` after the epoch or batch."""
@@ -102,7 +109,7 @@ class Training:
         """What predicts with the weights as they are now: the bundle, or what was trained of it."""
         if self._stale:
             path = os.path.join(self._folder.name, "trained.h5")
-            self._trainer.save(path)
+            self._stepping().save(path)
             host, device, options = self._opened
             trained = Session(Borrowed(host), path, device, options, self._inputs.specs)
             weakref.finalize(self, trained.close).atexit = False
@@ -110,9 +117,30 @@ class Training:
                 self._trained.close()
             self._trained = trained
             self._stale = False
-        return self._trained or self._session
+        return self._with_states(self._trained or self._session)
+
+    def _stepping(self) -> TrainerSession:
+        """What trains and evaluates, with the states of layers as they are now."""
+        return self._with_states(self._trainer)
+
+    def _with_states(self, runner: Any) -> Any:
+        """Returns who is about to run, with the states that the last one has left."""
+        if self._states_at is runner or not self._state_names:
+            return runner
+        with self._moving_states:
+            last = self._states_at
+            if last is not None and last is not runner:
+                names = self._state_names
+                runner.set_states(dict(zip(names, last.states(names), strict=True)))
+            self._states_at = runner
+        return runner
+
+    @cached_property
+    def _state_names(self) -> list[str]:
+        return list(self._spec.get("states", {}))
 
     def _reinitialized(self, seed: int) -> None:
+        self._states_at = self._session  # Where they are zero now.
         if "_trainer" in self.__dict__:
             self._trainer.reinitialize(seed)
             self._changed()
@@ -164,7 +192,8 @@ class Training:
         step = -1
         for step, batch in enumerate(batches):
             run.on_train_batch_begin(step, {})
-            trainer.train(batch)
+            self._stepping().train(batch)
+            self._stale = True  # NB: a callback may have predicted since the last batch.
             run.on_train_batch_end(step, trainer.logs() if watched else {})
             if self.stop_training or step + 1 == steps:
                 break
@@ -181,7 +210,7 @@ class Training:
         run.on_test_begin({})
         for step, batch in enumerate(batches):
             run.on_test_batch_begin(step, {})
-            trainer.test(batch)
+            self._stepping().test(batch)
             run.on_test_batch_end(step, trainer.logs() if watched else {})
         logs = trainer.logs()
         run.on_test_end(logs)

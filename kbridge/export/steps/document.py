@@ -15,7 +15,14 @@ from kbridge import errors
 from kbridge.export import explain, sizes
 from kbridge.export.graph import Body, Value
 from kbridge.export.signature import Signature
-from kbridge.export.spec import constant_entry, graph_json, live_nodes, value_json
+from kbridge.export.spec import (
+    constant_entry,
+    graph_json,
+    live_nodes,
+    start_entry,
+    updates_json,
+    value_json,
+)
 from kbridge.export.steps.compiled import Compiled, Shaped, compiled_of, output_indices
 from kbridge.export.steps.step import Step
 from kbridge.export.steps.tracer import StepTracer, TrainingTracer
@@ -49,7 +56,7 @@ def steps_document(
     Args:
         model: A model.
         signature: What it takes.
-        weights: Bundle names of its variables by `id`.
+        weights: Bundle names of its variables by `id`, states of its layers included.
         outputs: Its answer with a `Value` in each place, from the inference trace.
         output_names: Names of the outputs.
         labels: A batch of labels, where the losses do not tell their shapes.
@@ -121,7 +128,7 @@ class _Writer:
         self.model = model
         self.signature = signature
         self.compiled = compiled
-        self.variables = StepVariables(model, weights, compiled)
+        self.variables = StepVariables(weights, compiled)
         self.document = StepsDocument({})
         self._weights = weights
         self._constants: dict[tuple, dict[str, Any]] = {}
@@ -172,8 +179,8 @@ class _Writer:
             "outputs": [{**value_json(v), "name": name, "value": v.name} for name, v in outputs],
             "loss": answers["loss"].name,
             "losses": self._losses(answers["losses"]),
-            "updates": self._updates(updates, metrics=False),
-            "metric_updates": self._updates(updates, metrics=True),
+            "updates": updates_json(u for u in updates if not self.variables.is_metric(u[0])),
+            "metric_updates": updates_json(u for u in updates if self.variables.is_metric(u[0])),
         }
 
     def _classes(self, role: str, of: str, answers: dict[str, Any]) -> dict[str, Any]:
@@ -211,13 +218,6 @@ class _Writer:
         return [
             {"name": e.name, "value": v.name, "weight": e.loss_weights}
             for e, v in zip(entries, values, strict=True)
-        ]
-
-    def _updates(self, updates: list[tuple[str, Value]], metrics: bool) -> list[dict[str, str]]:
-        return [
-            {"variable": name, "value": value.name}
-            for name, value in updates
-            if self.variables.is_metric(name) == metrics
         ]
 
     def _logs(self) -> dict[str, Any]:
@@ -301,12 +301,9 @@ class _Writer:
         return known
 
     def _variable(self, variable: Any) -> dict[str, Any]:
-        array = variable.initial
-        entry = {"shape": list(array.shape), "dtype": array.dtype.name, "kind": variable.kind}
-        first = array.reshape(-1)[0].item() if array.size else 0
-        if np.all(array == first):
-            return {**entry, "value": first}
-        self.document.arrays.append((array, entry))
+        entry = start_entry(variable.initial) | {"kind": variable.kind}
+        if "value" not in entry:
+            self.document.arrays.append((variable.initial, entry))
         return entry
 
 

@@ -49,28 +49,11 @@ class StepTracer(Tracer):
 
     def assignment(self, variable: keras.Variable, value: Any) -> Any:
         """Records what a variable is given; later readers read that."""
-        dtype = backend.standardize_dtype(variable._dtype)
-        value = ops.convert_to_tensor(value, dtype=dtype)
-        if tuple(value.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"Expected a value of shape {tuple(variable.shape)} for {variable.path!r}. "
-                f"Received: {tuple(value.shape)}."
-            )
-        if self.builder.depth:
-            raise UnsupportedCall(
-                f"it changes its variable {variable.path!r} inside a loop or branch",
-                "Give the new value back as a state of the loop, and assign it after the loop.",
-            )
-        name = self.variable_name(variable)
-        # NB: as in TensorFlow, no gradient flows through what a variable was given.
-        read = value if self._is_metric(name) else self._emitted("StopGradient", value)
-        self.trace.updates.append((name, self.builder.value_of(read)))
-        backend.get_stateless_scope().add_update((variable, read))
-        return read
+        return self._give(variable, value)
 
-    def variable_name(self, variable: keras.Variable) -> str:
-        """The bundle's name of a variable; reading it makes sure that the graph knows it."""
-        return self.builder.value_of(self.variable(variable)).name
+    def _read_from_now(self, name: str, value: Any) -> Any:
+        # NB: as in TensorFlow, no gradient flows through what a variable was given.
+        return value if self._is_metric(name) else self._emitted("StopGradient", value)
 
     def draws(self) -> dict[str, Callable]:
         """What draws random numbers."""

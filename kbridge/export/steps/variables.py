@@ -7,11 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import tree
 from keras.src.random import seed_generator
 
 from kbridge import errors
-from kbridge.export import metadata
 from kbridge.export.signature import unique_names
 from kbridge.export.steps.compiled import Compiled
 
@@ -23,7 +21,7 @@ class StepVariable:
     Attributes:
         name: Its name in the document.
         variable: The variable.
-        kind: "metric" for a metric's, "state" for a layer's.
+        kind: "metric" for a metric's, "state" for that of Keras's global seed generator.
         initial: What it starts with.
     """
 
@@ -53,7 +51,7 @@ class MetricEntry:
 class StepVariables:
     """Names of all variables of a step."""
 
-    def __init__(self, model: Any, weights: dict[int, str], compiled: Compiled):
+    def __init__(self, weights: dict[int, str], compiled: Compiled):
         self.metrics = list(_metrics(compiled))
         self.extra: list[StepVariable] = []
         self._of_metrics: set[str] = set()
@@ -63,9 +61,6 @@ class StepVariables:
         seed_generator.global_seed_generator()
         for entry, prefix in zip(self.metrics, _prefixes(self.metrics), strict=True):
             entry.variables = self._add(entry.metric.variables, prefix, "metric")
-        for entry in metadata.model_layers(model):
-            if isinstance(entry.layer, keras.layers.RNN) and entry.layer.states is not None:
-                self._add(tree.flatten(entry.layer.states), f"{entry.path}/states", "state")
 
     def name_of(self, variable: keras.Variable) -> str:
         """The name of a variable that a step reads."""

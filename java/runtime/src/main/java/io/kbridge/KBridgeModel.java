@@ -37,6 +37,10 @@ import org.nd4j.linalg.factory.Nd4j;
  *
  * <p>Thread safe: any number of threads may predict at once, over shared weights. {@link #close()} waits for them; after it, every method but
  * close() throws {@link IllegalStateException}.
+ *
+ * <p>A model with stateful layers keeps their states from one {@code predict} to the next, as Keras does: they start as they were at export. Its
+ * predictions run one after the other; which one comes first is for the callers to settle, since each has the states that the one before left. All
+ * other methods that compute leave the states as they are.
  */
 public final class KBridgeModel implements AutoCloseable {
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
@@ -149,6 +153,38 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   /**
+   * Returns the states that stateful layers keep from one prediction to the next.
+   *
+   * @return the states as they are now by name, in arrays of their own; none where each prediction is one by itself
+   */
+  public Map<String, INDArray> states() {
+    return compute(s -> s.states.copies());
+  }
+
+  /**
+   * Lets the next prediction start from other states, such as those of a sequence that was put aside.
+   *
+   * @param states states by name, as {@link #states()} returns them; those that are left out stay as they are
+   * @throws KBridgeException INVALID_INPUT if there is no such state, or one has another shape or type; nothing is changed then
+   */
+  public void setStates(Map<String, INDArray> states) {
+    compute(
+        s -> {
+          s.states.set(states);
+          return null;
+        });
+  }
+
+  /** Sets the states of all stateful layers to zero, as {@code reset_state()} of Keras's layers does: the next prediction begins a sequence. */
+  public void resetStates() {
+    compute(
+        s -> {
+          s.states.reset();
+          return null;
+        });
+  }
+
+  /**
    * Computes the outputs.
    *
    * @param inputs the inputs by name; optional ones may be left out; not changed
@@ -197,7 +233,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @throws IllegalStateException if the model is closed
    */
   public <T> T predict(Map<String, INDArray> inputs, Function<List<INDArray>, T> reader) {
-    return compute(s -> s.plans.run(InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
+    return compute(s -> s.states.call(s.plans, InputCheck.check(s.inputs, inputs), values -> reader.apply(s.outputsOf(values))));
   }
 
   /**
@@ -231,7 +267,7 @@ public final class KBridgeModel implements AutoCloseable {
    * @return the steps in the order they run
    */
   public List<StepInfo> planSteps(Map<String, INDArray> inputs, int runs) {
-    return compute(s -> s.plans.describe(InputCheck.check(s.inputs, inputs), runs));
+    return compute(s -> s.plans.describe(s.states.beside(InputCheck.check(s.inputs, inputs)), runs));
   }
 
   /**
@@ -252,14 +288,14 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   /**
-   * Runs the golden samples in the bundle and compares the outputs with what native Keras gave.
+   * Runs the golden samples in the bundle and compares the outputs with what native Keras gave. States are those of the file meanwhile.
    *
    * @return the comparison; {@link SelfTestReport#orThrow()} makes an error of one that failed
    * @throws KBridgeException BUNDLE_FORMAT if the bundle has no golden samples
    * @throws IllegalStateException if the model is closed
    */
   public SelfTestReport selfTest() {
-    return compute(s -> s.selfTest(s::predict));
+    return compute(s -> s.selfTest(s::answer));
   }
 
   /**
@@ -289,8 +325,8 @@ public final class KBridgeModel implements AutoCloseable {
   }
 
   /**
-   * Gives the model new weights, as if Keras had just built it: each is drawn from the distribution that its initializer names. Waits for
-   * predictions that run. The file stays as it is, and golden samples tell what its weights give.
+   * Gives the model new weights, as if Keras had just built it: each is drawn from the distribution that its initializer names, and states are
+   * zero. Waits for predictions that run. The file stays as it is, and golden samples tell what its weights give.
    *
    * @param seed decides the weights: the same seed gives the same
    * @throws KBridgeException UNSUPPORTED_OP, naming all weights whose initializers are not known; nothing is changed then
@@ -307,6 +343,7 @@ public final class KBridgeModel implements AutoCloseable {
       }
       Map<String, INDArray> arrays = Reinitialization.of(before.bundle, seed);
       state = new State(before.bundle, arrays, options);
+      state.states.reset();
       before.close();
     } finally {
       lock.writeLock().unlock();
@@ -385,6 +422,7 @@ public final class KBridgeModel implements AutoCloseable {
     private final ModelGraph graph;
     private final PlanCompiler compiler;
     private final PlanCache plans;
+    private final ModelStates states;
     private final Map<String, TensorInfo> inputs;
     private final Map<String, TensorInfo> outputs;
 
@@ -397,6 +435,8 @@ public final class KBridgeModel implements AutoCloseable {
       this.compiler = new PlanCompiler(graph, arrays, options.registry(), options.newEngine(bundle::forgetPages), threads);
       Set<String> wanted = new LinkedHashSet<>();
       graph.outputs().forEach(output -> wanted.add(output.value()));
+      this.states = new ModelStates(graph, bundle.initialStates());
+      wanted.addAll(states.wanted());
       this.plans = new PlanCache(compiler, wanted, options.planCacheSize(), options.concurrency());
       Map<String, TensorInfo> in = new LinkedHashMap<>();
       graph.inputs().forEach(input -> in.put(input.value().name(), new TensorInfo(input.value(), input.optional())));
@@ -413,7 +453,15 @@ public final class KBridgeModel implements AutoCloseable {
     }
 
     Map<String, INDArray> predict(Map<String, INDArray> given) {
-      Map<String, INDArray> values = plans.run(given);
+      return named(states.call(plans, given));
+    }
+
+    /** Predicts from the states that the file has, and leaves those of the model alone. */
+    Map<String, INDArray> answer(Map<String, INDArray> given) {
+      return named(new ModelStates(graph, bundle.initialStates()).call(plans, given));
+    }
+
+    private Map<String, INDArray> named(Map<String, INDArray> values) {
       Map<String, INDArray> results = new LinkedHashMap<>();
       Set<String> used = new LinkedHashSet<>();
       for (GraphOutput output : graph.outputs()) {
@@ -443,7 +491,7 @@ public final class KBridgeModel implements AutoCloseable {
     Void warmUp(Map<String, long[]> shapes) {
       Map<String, INDArray> zeros = new LinkedHashMap<>();
       shapes.forEach((name, shape) -> zeros.put(name, Nd4j.create(inputs.containsKey(name) ? inputs.get(name).dtype() : DataType.FLOAT, shape)));
-      plans.run(InputCheck.check(inputs, zeros), values -> null);
+      plans.run(states.beside(InputCheck.check(inputs, zeros)), values -> null);
       zeros.values().stream().filter(zero -> !zero.isEmpty()).forEach(INDArray::close);
       return null;
     }
@@ -457,8 +505,9 @@ public final class KBridgeModel implements AutoCloseable {
             "Expected names of values in the graph of '" + graph.name() + "' (" + graph.values().size() + " values). Received: "
                 + unknown + ". layerOutputs() lists those of each layer.");
       }
-      try (Plan plan = compiler.compile(PlanCache.shapes(given), names, compiler.engineSuits(given))) {
-        return plan.run(given);
+      Map<String, INDArray> all = states.beside(given);
+      try (Plan plan = compiler.compile(PlanCache.shapes(all), names, compiler.engineSuits(all))) {
+        return plan.run(all);
       }
     }
 
@@ -468,7 +517,7 @@ public final class KBridgeModel implements AutoCloseable {
       try (PlanCache values = new PlanCache(compiler, names, 1, 1)) {
         for (Map<String, INDArray> sample : samples) {
           values.run(
-              InputCheck.check(inputs, sample),
+              states.beside(InputCheck.check(inputs, sample)),
               found -> {
                 found.forEach((name, value) -> extend(ranges, name, value));
                 return null;

@@ -167,9 +167,23 @@ public final class Bundle {
    * @throws KBridgeException BUNDLE_FORMAT or DIGEST_MISMATCH
    */
   public Map<String, INDArray> initialVariables() {
-    Map<String, INDArray> initial = new LinkedHashMap<>();
     List<ArrayEntry> entries = new ArrayList<>();
     steps().variables().values().forEach(variable -> entries.add(variable.entry()));
+    return starts(entries);
+  }
+
+  /**
+   * Reads what the states start with that stay from call to call, and checks the digests.
+   *
+   * @return arrays by name, each with memory of its own
+   * @throws KBridgeException BUNDLE_FORMAT or DIGEST_MISMATCH
+   */
+  public Map<String, INDArray> initialStates() {
+    return starts(graph.states().values());
+  }
+
+  private Map<String, INDArray> starts(Collection<ArrayEntry> entries) {
+    Map<String, INDArray> initial = new LinkedHashMap<>();
     Map<String, INDArray> stored = read(entries);
     for (ArrayEntry entry : entries) {
       INDArray first = stored.get(entry.value().name());

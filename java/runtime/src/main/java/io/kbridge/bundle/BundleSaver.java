@@ -42,7 +42,8 @@ public final class BundleSaver {
   private static final String OPTIMIZER = "/optimizer_weights";
   private static final String GOLDEN = "/kbridge/golden";
   private static final String STEPS = "steps";
-  private static final String STATES = "/kbridge/step_states";
+  private static final String STATES = "/kbridge/states";
+  private static final String STEP_STATES = "/kbridge/step_states";
 
   private final Bundle bundle;
   private final Map<String, Map<String, Object>> attributes = new TreeMap<>();
@@ -68,7 +69,7 @@ public final class BundleSaver {
    *
    * @param target where to; may be the bundle's own file, which goes on to be used as it was
    * @param weights new content of weights by name
-   * @param states what variables of the steps are to start with, by name
+   * @param states what states of the model and variables of the steps are to start with, by name
    * @param optimizer the optimizer as documents describe it, or null to leave it
    * @param slots the optimizer's variables by their paths in the description
    * @throws KBridgeException BUNDLE_NOT_FOUND if the target cannot be written; what was there before stays
@@ -116,10 +117,19 @@ public final class BundleSaver {
       throws IOException {
     Map<String, INDArray> replaced = new LinkedHashMap<>(slots);
     Map<String, ObjectNode> written = new LinkedHashMap<>();
-    if (!states.isEmpty()) {
-      written.put(STEPS, steps(states, replaced));
+    Map<String, INDArray> ofLayers = new LinkedHashMap<>(states);
+    ofLayers.keySet().retainAll(bundle.graph().states().keySet());
+    Map<String, INDArray> ofSteps = new LinkedHashMap<>(states);
+    ofSteps.keySet().removeAll(ofLayers.keySet());
+    if (!ofSteps.isEmpty()) {
+      ObjectNode steps = bundle.document(STEPS);
+      start((ObjectNode) steps.get("variables"), ofSteps, STEP_STATES, replaced);
+      written.put(STEPS, steps);
     }
     ObjectNode spec = bundle.document("spec");
+    if (!ofLayers.isEmpty()) {
+      start((ObjectNode) spec.get("states"), ofLayers, STATES, replaced);
+    }
     weights.forEach((name, array) -> replaced.put(bundle.graph().weights().get(name).path(), array));
     digests(weights).forEach((name, digest) -> ((ObjectNode) spec.get("weights").get(name)).put("sha256", digest));
     written.put("spec", spec);
@@ -136,19 +146,17 @@ public final class BundleSaver {
     writeAttributes(writer, written.keySet(), sameState, optimizer);
   }
 
-  /** The document of the steps, in which states start with arrays of their own. */
-  private ObjectNode steps(Map<String, INDArray> states, Map<String, INDArray> replaced) {
-    ObjectNode steps = bundle.document(STEPS);
+  /** Lets variables that a document describes start with arrays of their own. */
+  private static void start(ObjectNode variables, Map<String, INDArray> states, String group, Map<String, INDArray> replaced) {
     Map<String, String> digests = digests(states);
     states.forEach(
         (name, array) -> {
-          ObjectNode variable = (ObjectNode) steps.get("variables").get(name);
-          String path = variable.has("path") ? variable.get("path").asText() : STATES + "/" + name;
+          ObjectNode variable = (ObjectNode) variables.get(name);
+          String path = variable.has("path") ? variable.get("path").asText() : group + "/" + name;
           variable.remove("value");
           variable.put("path", path).put("sha256", digests.get(name));
           replaced.put(path, array);
         });
-    return steps;
   }
 
   private Set<String> below(String group) {

@@ -52,6 +52,11 @@ final class GraphReader {
     return new ArrayEntry(closed(name, json, where), Json.text(json, "path", where), sha256, json);
   }
 
+  /** Reads what a variable is and what it starts with: a number for all elements, or an array. */
+  static ArrayEntry start(String name, ObjectNode json, String where) {
+    return json.has("value") ? new ArrayEntry(closed(name, json, where), null, null, json) : entry(name, json, where);
+  }
+
   /** Reads the nodes of a graph, and the bodies that they run. */
   List<GraphNode> nodes(ObjectNode json, String where) {
     List<GraphNode> nodes = new ArrayList<>();

@@ -47,13 +47,27 @@ final class SpecReader {
     }
     Json.array(spec, "layers", SPEC);
     each("inputs", this::readInput);
-    eachEntry("weights", graph::weight);
-    eachEntry("constants", graph::constant);
+    eachEntry("weights", GraphReader::entry, graph::weight);
+    eachEntry("constants", GraphReader::entry, graph::constant);
+    // NB: bundles of schema 1.0 keep no states.
+    if (spec.has("states")) {
+      eachEntry("states", GraphReader::start, graph::state);
+    }
     ObjectNode inference = Json.object(Json.object(spec, "graphs", SPEC), MAIN, GRAPHS);
     reader.nodes(inference, GRAPHS + "." + MAIN).forEach(graph::node);
     each("outputs", this::readOutput);
     each("layer_outputs", this::readLayerOutput);
+    readUpdates(inference);
     requireSameOutputs(inference);
+  }
+
+  private void readUpdates(ObjectNode inference) {
+    String where = GRAPHS + "." + MAIN;
+    if (inference.has("updates")) {
+      for (JsonNode update : Json.array(inference, "updates", where)) {
+        graph.update(StepsReader.readUpdate(Json.object(update, where + ".updates"), where + ".updates"));
+      }
+    }
   }
 
   private void requireSameOutputs(ObjectNode inference) {
@@ -73,10 +87,10 @@ final class SpecReader {
     }
   }
 
-  private void eachEntry(String key, Consumer<ArrayEntry> reader) {
+  private void eachEntry(String key, EntryReader form, Consumer<ArrayEntry> reader) {
     for (Map.Entry<String, JsonNode> entry : Json.object(spec, key, SPEC).properties()) {
       String where = SPEC + "." + key + "['" + entry.getKey() + "']";
-      reader.accept(GraphReader.entry(entry.getKey(), Json.object(entry.getValue(), where), where));
+      reader.accept(form.read(entry.getKey(), Json.object(entry.getValue(), where), where));
     }
   }
 
@@ -100,6 +114,11 @@ final class SpecReader {
             call.intValue(),
             Json.text(at.json, "class_name", at.where),
             Json.texts(at.json, "values", at.where)));
+  }
+
+  /** Reads an entry of one kind. */
+  private interface EntryReader {
+    ArrayEntry read(String name, ObjectNode json, String where);
   }
 
   /** A JSON object and where in the spec it is, for messages. */

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
-import io.kbridge.graph.ArrayEntry;
 import io.kbridge.graph.GraphInput;
 import io.kbridge.graph.GraphOutput;
 import io.kbridge.graph.ModelGraph;
@@ -13,6 +12,7 @@ import io.kbridge.graph.StepGraph;
 import io.kbridge.graph.StepMetric;
 import io.kbridge.graph.StepVariable;
 import io.kbridge.graph.TrainingSteps;
+import io.kbridge.graph.VariableUpdate;
 import io.kbridge.graph.WeightConstraint;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -62,8 +62,8 @@ final class StepsReader {
   private TrainingSteps readAll() {
     for (Map.Entry<String, JsonNode> entry : Json.object(json, "variables", STEPS).properties()) {
       String where = STEPS + ".variables['" + entry.getKey() + "']";
-      if (model.weights().containsKey(entry.getKey())) {
-        throw Json.wrong(where, "a name that no weight of the model has", entry.getKey());
+      if (model.weights().containsKey(entry.getKey()) || model.states().containsKey(entry.getKey())) {
+        throw Json.wrong(where, "a name that no weight and no state of the model has", entry.getKey());
       }
       variables.put(entry.getKey(), readVariable(entry.getKey(), Json.object(entry.getValue(), where), where));
     }
@@ -80,11 +80,7 @@ final class StepsReader {
     if (!Set.of("metric", "state").contains(kind)) {
       throw Json.wrong(where + ".kind", "\"metric\" or \"state\"", kind);
     }
-    ArrayEntry entry =
-        variable.has("value")
-            ? new ArrayEntry(GraphReader.closed(name, variable, where), null, null, variable)
-            : GraphReader.entry(name, variable, where);
-    return new StepVariable(entry, kind.equals("metric"));
+    return new StepVariable(GraphReader.start(name, variable, where), kind.equals("metric"));
   }
 
   private StepGraph readStep(String name) {
@@ -107,6 +103,7 @@ final class StepsReader {
       each(described, "inputs", where, StepsReader::readInput).forEach(input -> graph.input(new GraphInput(input.value(), false)));
     }
     model.weights().values().forEach(graph::weight);
+    model.states().values().forEach(graph::weight);
     variables.values().forEach(variable -> graph.weight(variable.entry()));
     for (Map.Entry<String, JsonNode> entry : Json.object(described, "constants", where).properties()) {
       String at = where + ".constants['" + entry.getKey() + "']";
@@ -155,8 +152,8 @@ final class StepsReader {
         Json.text(loss, "name", where), Json.text(loss, "value", where), weight.isNull() ? 1 : weight.doubleValue());
   }
 
-  private static StepGraph.Update readUpdate(ObjectNode update, String where) {
-    return new StepGraph.Update(Json.text(update, "variable", where), Json.text(update, "value", where));
+  static VariableUpdate readUpdate(ObjectNode update, String where) {
+    return new VariableUpdate(Json.text(update, "variable", where), Json.text(update, "value", where));
   }
 
   private StepMetric readMetric(ObjectNode metric, String where) {

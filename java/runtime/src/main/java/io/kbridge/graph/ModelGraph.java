@@ -20,7 +20,9 @@ public final class ModelGraph {
   private final List<GraphOutput> outputs;
   private final Map<String, ArrayEntry> weights;
   private final Map<String, ArrayEntry> constants;
+  private final Map<String, ArrayEntry> states;
   private final List<GraphNode> nodes;
+  private final List<VariableUpdate> updates;
   private final List<LayerOutput> layerOutputs;
   private final Map<String, ValueInfo> values;
   private final ObjectNode spec;
@@ -31,7 +33,9 @@ public final class ModelGraph {
     this.outputs = Collections.unmodifiableList(new ArrayList<>(builder.outputs));
     this.weights = Collections.unmodifiableMap(new LinkedHashMap<>(builder.weights));
     this.constants = Collections.unmodifiableMap(new LinkedHashMap<>(builder.constants));
+    this.states = Collections.unmodifiableMap(new LinkedHashMap<>(builder.states));
     this.nodes = Collections.unmodifiableList(new ArrayList<>(builder.nodes));
+    this.updates = Collections.unmodifiableList(new ArrayList<>(builder.updates));
     this.layerOutputs = Collections.unmodifiableList(new ArrayList<>(builder.layerOutputs));
     this.values = Collections.unmodifiableMap(new LinkedHashMap<>(builder.values));
     this.spec = Objects.requireNonNull(builder.spec, "spec");
@@ -83,6 +87,24 @@ public final class ModelGraph {
   }
 
   /**
+   * Returns the states: what stays from call to call. An entry tells what a state starts with: a number for all elements, or a path.
+   *
+   * @return the states by name; none where each call gives the same for the same inputs
+   */
+  public Map<String, ArrayEntry> states() {
+    return states;
+  }
+
+  /**
+   * Returns what each call gives the states for the next one.
+   *
+   * @return the new values, in the order in which Keras assigns them; of several for one state the last one stays
+   */
+  public List<VariableUpdate> updates() {
+    return updates;
+  }
+
+  /**
    * Returns the nodes.
    *
    * @return the nodes, in the order they run
@@ -101,7 +123,7 @@ public final class ModelGraph {
   }
 
   /**
-   * Returns everything a node can read: inputs, weights, constants and node outputs.
+   * Returns everything a node can read: inputs, weights, constants, states and node outputs.
    *
    * @return the values by name
    */
@@ -136,7 +158,9 @@ public final class ModelGraph {
     private final List<GraphOutput> outputs = new ArrayList<>();
     private final Map<String, ArrayEntry> weights = new LinkedHashMap<>();
     private final Map<String, ArrayEntry> constants = new LinkedHashMap<>();
+    private final Map<String, ArrayEntry> states = new LinkedHashMap<>();
     private final List<GraphNode> nodes = new ArrayList<>();
+    private final List<VariableUpdate> updates = new ArrayList<>();
     private final List<LayerOutput> layerOutputs = new ArrayList<>();
     private final Map<String, ValueInfo> values = new LinkedHashMap<>();
     private final Set<String> ofBodies = new HashSet<>();
@@ -189,6 +213,18 @@ public final class ModelGraph {
     }
 
     /**
+     * Adds a state.
+     *
+     * @param entry the state
+     * @return this
+     */
+    public Builder state(ArrayEntry entry) {
+      define(entry.value());
+      states.put(entry.value().name(), entry);
+      return this;
+    }
+
+    /**
      * Adds a node after the ones it reads from.
      *
      * @param node the node
@@ -214,6 +250,26 @@ public final class ModelGraph {
         throw new IllegalArgumentException("output '" + output.declared().name() + "' is declared twice");
       }
       outputs.add(output);
+      return this;
+    }
+
+    /**
+     * Adds what a state is given, after all nodes.
+     *
+     * @param update the state and its new value
+     * @return this
+     */
+    public Builder update(VariableUpdate update) {
+      ArrayEntry state = states.get(update.variable());
+      if (state == null) {
+        throw new IllegalArgumentException("'" + update.variable() + "', which is given a new value, is no state");
+      }
+      use(update.value(), "state '" + update.variable() + "'");
+      ValueInfo value = values.get(update.value());
+      if (value.type() != state.value().type() || !value.accepts(state.value().shape())) {
+        throw new IllegalArgumentException("state " + state.value() + " is given a value of another kind, " + value);
+      }
+      updates.add(update);
       return this;
     }
 

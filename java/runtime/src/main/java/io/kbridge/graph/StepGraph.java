@@ -180,47 +180,12 @@ public final class StepGraph {
     }
   }
 
-  /** What a variable is given. Immutable. */
-  public static final class Update {
-    private final String variable;
-    private final String value;
-
-    /**
-     * Makes an update.
-     *
-     * @param variable a weight or a step variable
-     * @param value the value of the graph that it is given
-     */
-    public Update(String variable, String value) {
-      this.variable = Objects.requireNonNull(variable, "variable");
-      this.value = Objects.requireNonNull(value, "value");
-    }
-
-    /**
-     * Returns the variable.
-     *
-     * @return name of a weight or a step variable
-     */
-    public String variable() {
-      return variable;
-    }
-
-    /**
-     * Returns what it is given.
-     *
-     * @return a value of the graph
-     */
-    public String value() {
-      return value;
-    }
-  }
-
   private final ModelGraph graph;
   private final List<Input> inputs;
   private final String loss;
   private final List<Loss> losses;
-  private final List<Update> updates;
-  private final List<Update> metricUpdates;
+  private final List<VariableUpdate> updates;
+  private final List<VariableUpdate> metricUpdates;
 
   /**
    * Makes a step.
@@ -234,7 +199,7 @@ public final class StepGraph {
    * @throws IllegalArgumentException if the parts do not fit each other
    */
   public StepGraph(
-      ModelGraph graph, List<Input> inputs, String loss, List<Loss> losses, List<Update> updates, List<Update> metricUpdates) {
+      ModelGraph graph, List<Input> inputs, String loss, List<Loss> losses, List<VariableUpdate> updates, List<VariableUpdate> metricUpdates) {
     this.graph = Objects.requireNonNull(graph, "graph");
     this.inputs = Collections.unmodifiableList(new ArrayList<>(inputs));
     this.loss = Objects.requireNonNull(loss, "loss");
@@ -260,7 +225,7 @@ public final class StepGraph {
     }
   }
 
-  private void check(Update update) {
+  private void check(VariableUpdate update) {
     ArrayEntry variable = graph.weights().get(update.variable());
     if (variable == null) {
       throw new IllegalArgumentException("there is no variable '" + update.variable() + "' to update");
@@ -321,7 +286,7 @@ public final class StepGraph {
    *
    * @return the updates
    */
-  public List<Update> updates() {
+  public List<VariableUpdate> updates() {
     return updates;
   }
 
@@ -330,7 +295,7 @@ public final class StepGraph {
    *
    * @return the updates
    */
-  public List<Update> metricUpdates() {
+  public List<VariableUpdate> metricUpdates() {
     return metricUpdates;
   }
 }

@@ -22,10 +22,12 @@ import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import org.nd4j.autodiff.samediff.SameDiff;
+import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A loaded model, as other languages see it. Thread-safe; {@link #close} waits for calls that run. */
 public final class HostModel implements AutoCloseable {
@@ -144,6 +146,32 @@ public final class HostModel implements AutoCloseable {
    */
   public void reinitialize(long seed) {
     model.reinitialize(seed);
+  }
+
+  /**
+   * Returns copies of the states that layers keep from call to call.
+   *
+   * @return the arrays, in the spec's order
+   */
+  public HostResult states() {
+    return new HostResult(new ArrayList<>(model.states().values()));
+  }
+
+  /**
+   * Changes the states.
+   *
+   * @param addresses where the new content lies, of the type and shape of each, in the spec's order
+   */
+  public void assignStates(long[] addresses) {
+    Map<String, INDArray> given = new LinkedHashMap<>();
+    model.states().forEach(
+        (name, state) -> given.put(name, HostCall.array(addresses[given.size()], ElementType.of(state.dataType()), state.shape())));
+    model.setStates(given);
+  }
+
+  /** Sets all states to zero. */
+  public void resetStates() {
+    model.resetStates();
   }
 
   /**

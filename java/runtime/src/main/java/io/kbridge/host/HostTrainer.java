@@ -93,6 +93,11 @@ public final class HostTrainer implements AutoCloseable {
     return json.toString();
   }
 
+  /** Sets the states of all stateful layers to zero. */
+  public void resetStates() {
+    trainer.resetStates();
+  }
+
   /** Sets all metrics back. */
   public void resetMetrics() {
     trainer.resetMetrics();

@@ -2,9 +2,9 @@ package io.kbridge.plan;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
-import io.kbridge.graph.GraphInput;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ModelGraph;
+import io.kbridge.graph.ValueInfo;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -17,7 +17,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * Compiles a graph into plans. Nodes that nothing wanted depends on are left out; nodes that depend on constants alone are computed once for
- * all plans; memory of a value is used again after its last reader. Thread safe.
+ * all plans; memory of a value is used again after its last reader. States of the graph are given to each run beside the inputs, and what they are
+ * after it is among the values that a plan is asked for. Thread safe.
  */
 public final class PlanCompiler implements AutoCloseable {
   /**
@@ -95,7 +96,8 @@ public final class PlanCompiler implements AutoCloseable {
     this.threads = threads;
     this.variables = variables;
     this.constants = new Constants(arrays);
-    this.keepsApart = engine.keepsSamplesApart(graph);
+    // NB: what a call gives a state is of all its samples, and of each call once.
+    this.keepsApart = graph.updates().isEmpty() && engine.keepsSamplesApart(graph);
     requireKnownOps();
   }
 
@@ -322,11 +324,11 @@ public final class PlanCompiler implements AutoCloseable {
     GraphCompiler compiler =
         new GraphCompiler(registry, constants, arena, session, false, graph.nodes(), wanted, Map.of(), (name, array) -> {});
     Map<String, INDArray> inputs = new LinkedHashMap<>();
-    for (GraphInput input : graph.inputs()) {
-      String name = input.value().name();
+    for (ValueInfo input : given()) {
+      String name = input.name();
       if (shapes.containsKey(name)) {
         // NB: an input keeps its memory for the whole plan even if nothing reads it: it is written before the first step.
-        Value value = ShapeInference.place(arena, input.value().type(), shapes.get(name));
+        Value value = ShapeInference.place(arena, input.type(), shapes.get(name));
         inputs.put(name, value.array());
         compiler.input(name, value);
       }
@@ -336,5 +338,13 @@ public final class PlanCompiler implements AutoCloseable {
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     wanted.forEach(name -> outputs.put(name, compiler.value(name).array()));
     return new Plan(inputs, outputs, steps, session, arena, used);
+  }
+
+  /** Returns what each call is given: inputs, and what the states are before it. */
+  private List<ValueInfo> given() {
+    List<ValueInfo> given = new ArrayList<>();
+    graph.inputs().forEach(input -> given.add(input.value()));
+    graph.states().values().forEach(state -> given.add(state.value()));
+    return given;
   }
 }

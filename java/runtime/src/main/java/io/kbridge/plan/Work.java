@@ -45,6 +45,7 @@ final class Work {
     size = largest;
     graph.weights().values().forEach(this::put);
     graph.constants().values().forEach(this::put);
+    graph.states().values().forEach(this::put);
   }
 
   /**

@@ -91,6 +91,7 @@ public final class SameDiffBuilder {
     graph.constants().values().stream().filter(e -> used.contains(e.value().name())).forEach(e -> addArray(values, e, arrays));
     Set<String> taken = new LinkedHashSet<>();
     sd.variables().forEach(variable -> taken.add(variable.name()));
+    graph.states().values().forEach(state -> addState(values, state));
     graph.nodes().forEach(node -> build(values, node));
     requireAll();
     for (GraphOutput output : graph.outputs()) {
@@ -120,6 +121,12 @@ public final class SameDiffBuilder {
     INDArray array = arrays.get(info.name()).dup('c');
     boolean trained = entry.json().path("trainable").asBoolean(false) && info.dtype().isFPType();
     values.define(info, trained ? sd.var(info.name(), array) : sd.constant(info.name(), array));
+  }
+
+  private void addState(Values values, ArrayEntry state) {
+    String layer = state.json().path("layer").asText();
+    refused.computeIfAbsent("states that stay from call to call, which a SameDiff graph has not", key -> new LinkedHashSet<>()).add("'" + layer + "'");
+    values.define(state.value(), sd.placeHolder("refused " + state.value().name(), state.value().dtype(), state.value().shape()));
   }
 
   private void build(Values values, GraphNode node) {

@@ -6,6 +6,7 @@ import io.kbridge.graph.GraphOutput;
 import io.kbridge.graph.ModelGraph;
 import io.kbridge.graph.StepGraph;
 import io.kbridge.graph.ValueInfo;
+import io.kbridge.graph.VariableUpdate;
 import io.kbridge.plan.Engine;
 import io.kbridge.plan.OpRegistry;
 import io.kbridge.plan.Plan;
@@ -39,7 +40,7 @@ final class StepPlan implements AutoCloseable {
   private final Map<String, String[]> rows = new LinkedHashMap<>();
   // NB: an input beside those of the step, for training only.
   private final Map<String, INDArray> scale = new LinkedHashMap<>();
-  private final List<StepGraph.Update> assigned = new ArrayList<>();
+  private final List<VariableUpdate> assigned = new ArrayList<>();
   private final Map<String, INDArray> variables;
   // NB: bound in the first run; values lie where they lay then.
   private Updates updates;
@@ -128,14 +129,14 @@ final class StepPlan implements AutoCloseable {
       Backward backward, Emitter emitter, StepGraph step, Map<String, Sym> made, Sym seed, Collection<String> trained) {
     Set<Sym> targets = new LinkedHashSet<>();
     trained.forEach(name -> targets.add(made.get(name)));
-    List<StepGraph.Update> ofTrained = step.updates().stream().filter(update -> trained.contains(update.variable())).collect(Collectors.toList());
+    List<VariableUpdate> ofTrained = step.updates().stream().filter(update -> trained.contains(update.variable())).collect(Collectors.toList());
     ofTrained.forEach(update -> targets.add(made.get(update.value())));
     Map<String, Sym> found = backward.gradients(Map.of(step.loss(), seed), targets);
     backward.rows().forEach((name, parts) -> rows.put(name, new String[] {parts[0].name(), parts[1].name()}));
     ofTrained.forEach(update -> rows.remove(update.variable()));
     for (String name : trained) {
       Sym sum = found.get(name);
-      for (StepGraph.Update update : ofTrained) {
+      for (VariableUpdate update : ofTrained) {
         sum = update.variable().equals(name) ? emitter.add(sum, found.get(update.value())) : sum;
       }
       gradients.put(name, sum.name());

@@ -92,6 +92,7 @@ public final class Trainer implements AutoCloseable {
       weights.put(name, NativeArrays.copy(bundle.arrays().get(name)));
     }
     variables.putAll(weights);
+    variables.putAll(bundle.initialStates());
     bundle.initialVariables().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
     steps.variables().forEach(
         (name, variable) -> {
@@ -239,6 +240,15 @@ public final class Trainer implements AutoCloseable {
     return value.length() == 1 ? value.getDouble(0) : value.meanNumber().doubleValue();
   }
 
+  /**
+   * Sets the states of all stateful layers to zero, as {@code reset_state()} of Keras's layers does. Nothing else does that: as in Keras, training and
+   * evaluation carry them on from batch to batch and from epoch to epoch.
+   */
+  public synchronized void resetStates() {
+    checkOpen();
+    bundle.graph().states().keySet().forEach(name -> variables.get(name).assign(0));
+  }
+
   /** Sets all metrics back, as Keras does at the beginning of each epoch. */
   public synchronized void resetMetrics() {
     checkOpen();
@@ -371,6 +381,7 @@ public final class Trainer implements AutoCloseable {
   public synchronized void save(Path file) {
     checkOpen();
     Map<String, INDArray> states = new LinkedHashMap<>();
+    bundle.graph().states().keySet().forEach(name -> states.put(name, variables.get(name)));
     steps.variables().forEach(
         (name, variable) -> {
           if (!variable.isMetric()) {

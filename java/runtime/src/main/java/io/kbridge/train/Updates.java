@@ -1,6 +1,6 @@
 package io.kbridge.train;
 
-import io.kbridge.graph.StepGraph;
+import io.kbridge.graph.VariableUpdate;
 import io.kbridge.plan.NativeArrays;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,9 +18,9 @@ final class Updates {
    * @param values the step's values
    * @param variables the variables
    */
-  Updates(List<StepGraph.Update> updates, Map<String, INDArray> values, Map<String, INDArray> variables) {
+  Updates(List<VariableUpdate> updates, Map<String, INDArray> values, Map<String, INDArray> variables) {
     List<INDArray[]> last = new ArrayList<>();
-    for (StepGraph.Update update : updates) {
+    for (VariableUpdate update : updates) {
       INDArray value = values.get(update.value());
       INDArray target = variables.get(update.variable());
       if (target.isEmpty()) {
