@@ -59,13 +59,13 @@ def import_model(
 def import_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Gives a Keras model the weights of a bundle, and its optimizer the state that goes with them.
 
-    So what was trained in the JVM goes on in Keras: weights, states of layers and seed generators,
-    the optimizer's slots, its iterations and learning rate.
+    So what was trained in the JVM goes on in Keras: weights, states of stateful layers and of seed
+    generators, the optimizer's slots, its iterations and learning rate.
 
     Args:
         model: The model that the bundle was exported from, or one built in the same way. If it is
-            compiled, its optimizer has to be of the bundle's class; if it is not, weights alone
-            are set.
+            compiled, its optimizer has to be of the bundle's class; if it is not, weights and
+            states alone are set. States of layers stay where the batch size is another one.
         path: A bundle, such as `JvmModel.save` writes.
 
     Raises:
@@ -159,10 +159,24 @@ def _set_weights(model: keras.Model, bundle: bundles.Bundle) -> dict[str, keras.
     variables = _by_bundle_name(model, bundle)
     for name, variable in variables.items():
         _assign(variable, bundle.weight(name))
+    _set_states(model, bundle)
     for entry in metadata.model_layers(model):
         if isinstance(entry.layer, keras.layers.Normalization) and entry.layer.built:
             entry.layer.finalize_state()  # What it computes with is made from its weights.
     return variables
+
+
+def _set_states(model: keras.Model, bundle: bundles.Bundle) -> None:
+    """Gives stateful layers the states they had, which no file of Keras keeps.
+
+    A model with other states, such as one for another batch size, keeps its own.
+    """
+    stored = bundle.spec.get("states", {})
+    found = metadata.layer_states(model)
+    if [list(s.variable.shape) for s in found] == [e["shape"] for e in stored.values()]:
+        # NB: by order; a layer inside a custom layer may get another automatic name each time.
+        for name, state in zip(stored, found, strict=True):
+            _assign(state.variable, bundle.state(name))
 
 
 def _by_bundle_name(model: keras.Model, bundle: bundles.Bundle) -> dict[str, keras.Variable]:

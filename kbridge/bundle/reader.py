@@ -61,6 +61,13 @@ class Bundle:
         """
         return self._entry(name, self.spec["weights"])
 
+    def state(self, name: str) -> np.ndarray:
+        """Returns what a state starts with; `name` is a key of ``spec["states"]``."""
+        entry = self.spec["states"].get(name, {})
+        if "value" in entry:
+            return np.full(entry["shape"], entry["value"], dtype_of(entry["dtype"]))
+        return self._entry(name, self.spec["states"])
+
     def constant(self, name: str) -> np.ndarray:
         """Returns a constant's values; `name` is a key of ``spec["constants"]``."""
         entry = self.spec["constants"].get(name, {})

@@ -124,6 +124,8 @@ def _run_native(folder: Path, source: Any, request: Mapping[str, Any]) -> None:
         case, native = open_case(model, bundle, x, request["batch_size"], request["seed"])
     for number, batch in enumerate(case.batches):
         if request.get("moved"):
+            if native.keeps_states:
+                native.record(batch)
             calls = {(scope, call) for scope, call in request["moved"][number]}
             for run, recording in enumerate(native.record_moved(batch, calls)):
                 recording.save(folder / f"moved-{number}-{run}.npz")

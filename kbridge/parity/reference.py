@@ -22,6 +22,7 @@ def record(
     layers: Callable[[LayerCall], bool] = lambda call: True,
     logits: Sequence[LayerCall] = (),
     change: Callable[[np.ndarray], np.ndarray] | None = None,
+    scope: keras.StatelessScope | None = None,
 ) -> Recording:
     """Runs a Keras model eagerly at inference and records what its layers give.
 
@@ -32,6 +33,8 @@ def record(
         logits: Layer calls whose `activation` function's input is recorded.
         change: Changes every tensor that a layer gives, before the next one gets it; none by
             default.
+        scope: Has values of variables to run with, and what the run gives variables; they
+            themselves stay as they are. By default what it gives them is lost.
 
     Returns:
         The outputs, layer outputs and logits as NumPy arrays.
@@ -55,8 +58,7 @@ def record(
     tensors = keras.tree.map_structure(
         lambda x: None if x is None else keras.ops.convert_to_tensor(x), inputs
     )
-    # NB: a layer's states and seeds stay as they are.
-    stateless = keras.StatelessScope()
+    stateless = scope or keras.StatelessScope()
     with _no_gradients(), stateless, taps, layer_calls(model, taps.enter, on_exit):
         outputs = model(tensors, training=False)
     recording.outputs = [_to_numpy(t) for t in keras.tree.flatten(outputs)]

@@ -49,34 +49,37 @@ def changed(array: np.ndarray, rng: np.random.Generator, by: float = OPERAND_CHA
 
 
 def record_moved(
-    model: Any, inputs: list[Any], record: Callable[[list[Any], Change], Recording]
+    variables: list[tuple[Any, np.ndarray]],
+    inputs: list[Any],
+    record: Callable[[list[Any], Change, Any], Recording],
 ) -> tuple[Recording, Recording]:
-    """Records a model twice with changed weights and inputs; the model itself stays as it is.
+    """Records a model twice with changed variables and inputs; the model itself stays as it is.
 
     Args:
-        model: The live Keras model.
+        variables: Weights and states of the live Keras model, and what they are.
         inputs: One batch of flat inputs.
-        record: Records the model on such a batch, with what its layers give changed.
+        record: Records the model on such a batch, with what its layers give changed, in a
+            `keras.StatelessScope` that has the variables' values.
     """
-    first, second = (_record(model, inputs, record, np.random.default_rng(s)) for s in _SEEDS)
+    first, second = (
+        _record(variables, inputs, record, np.random.default_rng(seed)) for seed in _SEEDS
+    )
     return first, second
 
 
 def _record(
-    model: Any,
+    variables: list[tuple[Any, np.ndarray]],
     inputs: list[Any],
-    record: Callable[[list[Any], Change], Recording],
+    record: Callable[[list[Any], Change, Any], Recording],
     rng: np.random.Generator,
 ) -> Recording:
     import keras
 
-    moved = [
-        (variable, changed(keras.ops.convert_to_numpy(variable), rng))
-        for variable in model.variables
-    ]
-    with keras.StatelessScope(state_mapping=moved):
-        given = [x if x is None else changed(np.asarray(x), rng) for x in inputs]
-        return record(given, lambda array: changed(array, rng, RESULT_CHANGE))
+    moved = [(variable, changed(value, rng)) for variable, value in variables]
+    given = [x if x is None else changed(np.asarray(x), rng) for x in inputs]
+    # NB: the one scope of the run; one inside of it would hide the values of this one.
+    scope = keras.StatelessScope(state_mapping=moved)
+    return record(given, lambda array: changed(array, rng, RESULT_CHANGE), scope)
 
 
 def calls_to_move(comparison: ModelComparison, spec: Mapping[str, Any]) -> set[LayerCall]:

@@ -19,7 +19,9 @@ from kbridge.parity.rounding import Change, record_moved
 
 
 class NativeSide:
-    """Runs the live Keras model.
+    """Runs the live Keras model, which stays as it is.
+
+    Each batch starts from the states of stateful layers that the one before has left.
 
     Args:
         model: The model.
@@ -27,37 +29,57 @@ class NativeSide:
     """
 
     def __init__(self, model: Any, spec: dict[str, Any]):
+        from kbridge.export import metadata
+
         self._model = model
         self._structure = spec["input_structure"]
         self._calls = wanted_calls(spec)
         self._taps = wanted_taps(spec)
+        self._after = [(state.variable, state.array()) for state in metadata.layer_states(model)]
+        self._before = self._after
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether batches depend on those before."""
+        return bool(self._after)
 
     def record(self, inputs: Flat) -> Recording:
-        """Returns what the model and its layers give for one batch."""
-        return self._record(inputs, self._calls)
+        """Returns what the model and its layers give for the next batch."""
+        import keras
+
+        scope = keras.StatelessScope(state_mapping=self._after)
+        recording = self._record(inputs, self._calls, None, scope)
+        self._before = self._after
+        self._after = [
+            (variable, keras.ops.convert_to_numpy(scope.get_current_value(variable)))
+            for variable, _ in self._before
+        ]
+        return recording
 
     def record_moved(
         self, inputs: Flat, calls: Collection[LayerCall]
     ) -> tuple[Recording, Recording]:
-        """Returns the same twice, with weights and inputs changed by what rounding changes.
+        """Returns the same twice, with all that goes in changed by what rounding changes.
 
         Args:
-            inputs: One batch of flat inputs.
+            inputs: The batch of flat inputs that was recorded last.
             calls: The layer calls that are recorded.
         """
+        import keras
 
-        def record(inputs: Flat, change: Change) -> Recording:
-            return self._record(inputs, calls, change)
+        def record(inputs: Flat, change: Change, scope: Any) -> Recording:
+            return self._record(inputs, calls, change, scope)
 
-        return record_moved(self._model, inputs, record)
+        weights = [(v, keras.ops.convert_to_numpy(v)) for v in self._model.variables]
+        return record_moved([*weights, *self._before], inputs, record)
 
     def _record(
-        self, inputs: Flat, calls: Collection[LayerCall], change: Change | None = None
+        self, inputs: Flat, calls: Collection[LayerCall], change: Change | None, scope: Any
     ) -> Recording:
         from kbridge.parity.reference import record
 
         packed = pack(self._structure, inputs)
-        return record(self._model, packed, calls.__contains__, self._taps, change)
+        return record(self._model, packed, calls.__contains__, self._taps, change, scope)
 
 
 class JvmSide:
@@ -75,6 +97,7 @@ class JvmSide:
         if options.get("precision") == "int8" and not _is_quantised(case.spec):
             options.setdefault("calibration", self._packed(case.batches[0]))
         self._model = load(case.bundle, **options)
+        self._before: dict[str, np.ndarray] = {}
 
     def __enter__(self) -> JvmSide:
         return self
@@ -83,18 +106,26 @@ class JvmSide:
         self._model.close()
 
     def outputs(self, inputs: Flat) -> list[np.ndarray]:
-        """Returns the model's flat outputs for one batch."""
+        """Returns the model's flat outputs for the next batch."""
+        self._before = self._model.states
         answer = self._model.predict_on_batch(self._packed(inputs))
         names = [output["name"] for output in self._spec["outputs"]]
         return flatten(self._spec["output_structure"], answer, names)
 
     def values(self, inputs: Flat, names: list[str]) -> dict[str, np.ndarray]:
-        """Returns values inside the model for one batch."""
+        """Returns values inside the model for the same batch."""
         given = {d["name"]: array for d, array in zip(self._spec["inputs"], inputs, strict=True)}
         # NB: a layer that does nothing at inference (Dropout) may give the model's own input.
         asked = [name for name in names if name not in given]
-        found = self._model.values(self._packed(inputs), asked) if asked else {}
+        found = self._values(inputs, asked) if asked else {}
         return {name: given[name] if name in given else found[name] for name in names}
+
+    def _values(self, inputs: Flat, names: list[str]) -> dict[str, np.ndarray]:
+        after = self._model.states
+        self._model.set_states(self._before)
+        found = self._model.values(self._packed(inputs), names)
+        self._model.set_states(after)
+        return found
 
     def _packed(self, inputs: Flat) -> Any:
         return pack(self._spec["input_structure"], inputs)

@@ -37,7 +37,7 @@ def compare_steps(
 ) -> list[LayerComparison]:
     """Trains a model natively and in the JVM from one state, and compares after every step.
 
-    The model's own weights and its optimizer's state come back in the end.
+    The model's own weights and states and its optimizer's state come back in the end.
 
     Args:
         model: A compiled model.
@@ -101,7 +101,7 @@ def _jvm_step(jvm: Any, x: Any, y: Any) -> tuple[Arrays, Arrays, Arrays, Arrays]
     gradients = jvm.gradients(x, y)
     logs = jvm.train_on_batch(x, y, return_dict=True)
     trainer = jvm._trainer
-    names = list(jvm._spec["weights"])
+    names = [*jvm._spec["weights"], *jvm._spec.get("states", {})]
     weights = dict(zip(names, trainer.values(names), strict=True))
     slots = {_slot_name(s.weight, s.slot, s.name): array for s, array in trainer.slots()}
     return _sorted(gradients), _numbers(logs), weights, slots
@@ -113,6 +113,7 @@ class _NativeTraining:
     def __init__(self, model: Any):
         self._model = model
         self._names = metadata.weight_names(model)
+        self._states = metadata.layer_states(model)
 
     def step(self, x: Any, y: Any) -> tuple[Arrays | None, Arrays, Arrays, Arrays]:
         gradients = self._gradients(x, y)
@@ -121,6 +122,7 @@ class _NativeTraining:
             self._names[id(owned.variable)]: _host(owned.variable)
             for owned in metadata.owned_variables(self._model)
         }
+        weights |= {state.name: _host(state.variable) for state in self._states}
         optimizer = self._model.optimizer
         slots = {
             _slot_name(weight, slot, variable.path): _host(variable)
@@ -135,7 +137,8 @@ class _NativeTraining:
         import tensorflow as tf
 
         model = self._model
-        with _kept(model.non_trainable_variables), tf.GradientTape() as tape:
+        kept = [*model.non_trainable_variables, *(state.variable for state in self._states)]
+        with _kept(kept), tf.GradientTape() as tape:
             loss = model._compute_loss(x, y, model(x, training=True), None, training=True)
         variables = model.trainable_variables
         found = tape.gradient(loss, variables)
@@ -192,7 +195,8 @@ def _restored(model: Any) -> Iterator[None]:
         )
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    with _kept([*model.variables, *model.optimizer.variables]):
+    states = [state.variable for state in metadata.layer_states(model)]
+    with _kept([*model.variables, *states, *model.optimizer.variables]):
         yield
 
 
