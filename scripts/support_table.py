@@ -64,6 +64,8 @@ compared with TensorFlow's, random numbers (`nd4j.Training`) number by number, t
 FOOTER = """
 Loops and branches (`Scan`, `While`, `Cond`, `Switch`) are run by `io.kbridge.plan.control`, and
 compared in the suite of recurrent layers.
+
+Recurrent layers keep their states with `stateful=True` as Keras does: training.md, *Stateful layers*.
 """
 
 

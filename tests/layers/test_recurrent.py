@@ -227,18 +227,6 @@ def test_mixed_float16(jvm, name, tmp_path):
     check(Case(name, "mixed", SEQUENCE, config, rtol=2e-2, atol=5e-3), tmp_path)
 
 
-@pytest.mark.parametrize("name", RNNS)
-def test_stateful_layers_are_refused(name, tmp_path):
-    """A bundle keeps no state from call to call: the second answer would be a wrong one."""
-    import kbridge
-
-    x = keras.Input(batch_shape=(2, 6, 4))
-    model = randomise(keras.Model(x, getattr(layers, name)(5, stateful=True, name="keeps")(x)))
-    with pytest.raises(kbridge.UnsupportedModelError, match="keeps.* is stateful") as told:
-        kbridge.export(model, tmp_path / "model.h5")
-    assert "initial_state" in told.value.problems[0].advice
-
-
 @keras.saving.register_keras_serializable("tests")
 class Counting(layers.Layer):
     """Changes a variable at inference."""
@@ -261,7 +249,7 @@ def test_layers_that_change_their_variables_are_refused(tmp_path):
 
 
 def test_states_can_be_carried_by_the_caller(jvm, tmp_path):
-    """What to do instead of `stateful=True`: the states are inputs and outputs."""
+    """States that the caller keeps: inputs and outputs of the model."""
     import kbridge
 
     x, h, c = keras.Input((None, 4)), keras.Input((5,)), keras.Input((5,))

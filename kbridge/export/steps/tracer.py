@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 from keras.src import backend
 
 from kbridge.export.graph import Value
