@@ -62,6 +62,7 @@ class TrainerSession:
     def __init__(self, jvm: Jvm, door: JavaObject):
         self._jvm = jvm
         self._door = door
+        self._closed = False
         self._steps: dict[tuple, JavaObject] = {}
         self.inputs = [
             StepInput(
@@ -160,7 +161,9 @@ class TrainerSession:
     def close(self) -> None:
         """Frees the trainer's memory. May be called again."""
         self._steps = {}
-        self._ask("close")
+        if not self._closed:
+            self._closed = True
+            self._ask("close")
 
     def _run(self, batch: Batch, method: str) -> Any:
         step = self._step(batch)

@@ -341,4 +341,85 @@ public class KBridgeModelTest {
       throw new AssertionError(e);
     }
   }
+
+  /** Each call adds the bias once more. */
+  private static void countingState(ObjectNode spec) {
+    ObjectNode state = spec.putObject("states").putObject("total");
+    state.put("dtype", "float32").put("layer", "dense").put("value", 0.5).putArray("shape").add(6);
+    ObjectNode node = (ObjectNode) spec.at("/graphs/inference/nodes/1");
+    node.put("op", "Add").putArray("inputs").add("total").add("dense/bias");
+    ((ObjectNode) spec.at("/graphs/inference")).putArray("updates").addObject().put("variable", "total").put("value", "dense/Scaled");
+  }
+
+  @Test
+  public void statesGoOnFromCallToCall() {
+    try (KBridgeModel model = withSpec(KBridgeModelTest::countingState)) {
+      INDArray x = goldenInput();
+      INDArray bias = Bundle.open(file(), true).arrays().get("dense/bias");
+      INDArray start = Nd4j.valueArrayOf(new long[] {6}, 0.5f, DataType.FLOAT);
+      assertEquals(Map.of("total", start), model.states());
+      model.predict(Map.of("x", x));
+      INDArray once = start.add(bias);
+      assertEquals(Map.of("total", once), model.states());
+      INDArray second = model.predict(Map.of("x", x)).get("hidden");
+      assertEquals(Map.of("total", once.add(bias)), model.states());
+      model.warmUp(Map.of("x", x.shape()));
+      model.values(Map.of("x", x), List.of("dense/Scaled"));
+      model.selfTest();
+      model.planSteps(Map.of("x", x), 2);
+      assertEquals("others leave them alone", Map.of("total", once.add(bias)), model.states());
+      model.setStates(Map.of("total", once));
+      assertEquals(second, model.predict(Map.of("x", x)).get("hidden"));
+      model.resetStates();
+      assertEquals(Map.of("total", Nd4j.zeros(DataType.FLOAT, 6)), model.states());
+    }
+  }
+
+  @Test
+  public void statesThatDoNotFitAreRefused() {
+    try (KBridgeModel model = withSpec(KBridgeModelTest::countingState)) {
+      INDArray zeros = Nd4j.zeros(DataType.FLOAT, 6);
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.setStates(Map.of("other", zeros)), "'other'");
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.setStates(Map.of("total", Nd4j.zeros(DataType.FLOAT, 7))), "[7]");
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.setStates(Map.of("total", Nd4j.zeros(DataType.INT32, 6))), "INT");
+      assertFails(ErrorCode.INVALID_INPUT, () -> model.predict(Map.of("x", Nd4j.zeros(DataType.FLOAT, 3, 5))), "x");
+      assertEquals("a failed call leaves them", 0.5, model.states().get("total").getDouble(0), 0);
+    }
+    assertFails(
+        ErrorCode.BUNDLE_FORMAT,
+        () -> withSpec(spec -> {
+          countingState(spec);
+          ((ObjectNode) spec.at("/graphs/inference/updates/0")).put("value", "dense/Add");
+        }),
+        "another kind");
+    assertFails(
+        ErrorCode.BUNDLE_FORMAT,
+        () -> withSpec(spec -> {
+          countingState(spec);
+          ((ObjectNode) spec.at("/graphs/inference/updates/0")).put("variable", "dense/bias");
+        }),
+        "is no state");
+  }
+
+  @Test
+  public void threadsTakeTurnsWithStates() throws Exception {
+    try (KBridgeModel model = withSpec(KBridgeModelTest::countingState)) {
+      INDArray x = goldenInput();
+      ExecutorService pool = Executors.newFixedThreadPool(4);
+      List<Future<?>> calls = new ArrayList<>();
+      for (int i = 0; i < 200; i++) {
+        calls.add(pool.submit(() -> model.predict(Map.of("x", x))));
+      }
+      for (Future<?> call : calls) {
+        call.get(60, TimeUnit.SECONDS);
+      }
+      pool.shutdown();
+      INDArray bias = Bundle.open(file(), true).arrays().get("dense/bias");
+      INDArray total = Nd4j.valueArrayOf(new long[] {6}, 0.5f, DataType.FLOAT);
+      for (int i = 0; i < 200; i++) {
+        total.addi(bias);
+      }
+      assertEquals("none is lost", Map.of("total", total), model.states());
+    }
+  }
 }

@@ -96,8 +96,8 @@ public final class PlanCompiler implements AutoCloseable {
     this.threads = threads;
     this.variables = variables;
     this.constants = new Constants(arrays);
-    // NB: what a call gives a state is of all its samples, and of each call once.
-    this.keepsApart = graph.updates().isEmpty() && engine.keepsSamplesApart(graph);
+    // NB: a state is of all samples, and goes on once a call.
+    this.keepsApart = graph.states().isEmpty() && engine.keepsSamplesApart(graph);
     requireKnownOps();
   }
 
