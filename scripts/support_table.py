@@ -65,7 +65,8 @@ FOOTER = """
 Loops and branches (`Scan`, `While`, `Cond`, `Switch`) are run by `io.kbridge.plan.control`, and
 compared in the suite of recurrent layers.
 
-Recurrent layers keep their states with `stateful=True` as Keras does: training.md, *Stateful layers*.
+With `stateful=True` recurrent layers keep their states as Keras does: see *Stateful layers* in
+[training.md](training.md).
 """
 
 
