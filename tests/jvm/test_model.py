@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import kbridge
+from kbridge.bundle import SCHEMA_VERSION
 from kbridge.jvm import host
 from tests.together import errors_of_a_close, wrong_answers
 
@@ -284,8 +285,8 @@ def test_every_java_code_has_a_class(jvm):
 def test_a_changed_spec_is_refused(identity_bundle):
     path = identity_bundle(ONE)
     data = path.read_bytes()
-    text = json.dumps({"schema_version": "1.0"}, separators=(",", ":"))[1:-1].encode()
+    text = json.dumps({"schema_version": SCHEMA_VERSION}, separators=(",", ":"))[1:-1].encode()
     assert data.count(text) == 1
-    path.write_bytes(data.replace(text, text.replace(b"1.0", b"1.9")))
+    path.write_bytes(data.replace(text, text.replace(SCHEMA_VERSION.encode(), b"1.9")))
     with pytest.raises(kbridge.DigestMismatchError, match="SHA-256"):
         kbridge.load(path)
