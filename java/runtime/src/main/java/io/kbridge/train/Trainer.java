@@ -92,7 +92,7 @@ public final class Trainer implements AutoCloseable {
       weights.put(name, NativeArrays.copy(bundle.arrays().get(name)));
     }
     variables.putAll(weights);
-    variables.putAll(bundle.initialStates());
+    bundle.initialStates().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
     bundle.initialVariables().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
     steps.variables().forEach(
         (name, variable) -> {
