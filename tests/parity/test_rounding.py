@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kbridge.parity.reference import record
-from kbridge.parity.rounding import record_moved
+from kbridge.parity.rounding import OPERAND_CHANGE, RESULT_CHANGE, record_moved
 from tests.weights import randomise
 
 
@@ -23,10 +23,20 @@ def net(dtype):
 
 
 def moved(model, data):
-    def recorder(inputs, change):
-        return record(model, inputs[0], change=change)
+    def recorder(inputs, change, scope):
+        return record(model, inputs[0], change=change, scope=scope)
 
-    return record_moved(model, [data], recorder)
+    weights = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+    return record_moved(weights, [data], recorder)
+
+
+def test_changed_weights_move_a_layer():
+    """Of zeros nothing is left of a change of the inputs."""
+    model, zeros = net("float32"), np.zeros((2, 64), "float32")
+    plain = record(model, zeros).layers["large", 0][0]
+    for run in moved(model, zeros):
+        movement = np.abs(run.layers["large", 0][0] / plain - 1).max()
+        assert 2 * RESULT_CHANGE < movement < 2 * OPERAND_CHANGE
 
 
 def test_two_moved_runs_differ_by_more_than_rounding_but_not_by_much():
