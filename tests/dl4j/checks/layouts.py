@@ -50,6 +50,22 @@ def channels_first_train_as_in_keras(folder: Path) -> None:
 
 
 @check
+def sequences_with_channels_first_train_as_in_keras(folder: Path) -> None:
+    first = {"data_format": "channels_first"}
+    x = keras.Input((3, 5), name="x")
+    h = L.ZeroPadding1D((2, 1), **first)(x)
+    h = L.MaxPooling1D(2, strides=1, **first)(L.Conv1D(4, 2, activation="tanh", **first)(h))
+    h = L.GlobalAveragePooling1D(**first)(L.ZeroPadding1D(1, **first)(h))
+    model = randomised(keras.Model(x, L.Dense(3, activation="softmax", name="y")(h)))
+    model.compile(keras.optimizers.SGD(0.05), "categorical_crossentropy")
+    data = [
+        (rng(i).normal(size=(6, 3, 5)).astype("float32"), y)
+        for i, (_, y) in enumerate(batches(2, size=6))
+    ]
+    same_answers(model, train_both(model, folder, data), (1, 3, 5), (5, 3, 5))
+
+
+@check
 def double_precision_answers_as_keras(folder: Path) -> None:
     with_doubles = {"dtype": "float64"}
     x = keras.Input((6, 3), name="x", dtype="float64")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-from dl4j_table import answers
+from dl4j_table import answers, to_nd4j
 
 from checks.common import (
     CHECKS,
@@ -175,3 +176,50 @@ def sequential_models_become_multi_layer_networks(folder: Path) -> None:
     np.testing.assert_allclose(answers(network, [x])[0], model(x), rtol=1e-4, atol=1e-5)
     branching = exported(classifier(), folder, "branching.h5")
     assert branching.exists()
+
+
+@check
+def the_proof_of_a_step_tells_rounding_from_what_is_wrong(folder: Path) -> None:
+    """NB: two samples, and normalizations of them, so that rounding moves the gradients far."""
+    x = h = keras.Input((4, 4, 3), name="x")
+    for i in range(6):
+        h = L.Conv2D(8, 3, padding="same", use_bias=False, name=f"conv{i}")(h)
+        h = L.ReLU()(L.BatchNormalization(name=f"bn{i}")(h))
+    h = L.GlobalAveragePooling2D()(h)
+    model = keras.Model(x, L.Dense(3, activation="softmax", name="y")(h))
+    model.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
+    bundle = java("io.kbridge.bundle.Bundle").open(
+        java("java.nio.file.Paths").get(str(exported(model, folder))), False
+    )
+    samples, labels = bundle.golden().inputs(), java("java.util.HashMap")()
+    rows = int(samples.values().iterator().next().size(0))
+    labels.put("y", to_nd4j(np.eye(3, dtype="float32")[np.arange(rows) % 3]))
+    maker = java("java.lang.Class").forName("io.kbridge.dl4j.ExpectedStep")
+    made = maker.getDeclaredConstructors()[0]
+    made.setAccessible(True)
+    expected = made.newInstance(bundle, samples, labels)
+
+    def part(name: str) -> Any:
+        field = maker.getDeclaredField(name)
+        field.setAccessible(True)
+        return field.get(expected)
+
+    def told(found: Any) -> set[str]:
+        method = maker.getDeclaredMethod("differences", java("java.util.Map"))
+        method.setAccessible(True)
+        return {str(name) for name in method.invoke(expected, found)}
+
+    found = java("java.util.HashMap")(part("weights"))
+    assert told(found) == set()
+    for name in ("conv2/kernel", "bn3/gamma", "bn4/beta", "y/bias"):
+        step = part("step").get(name)
+        for factor in (-1.0, 0.0, 2.0):
+            wrong = part("weights").get(name).add(step.mul(factor - 1))
+            found.put(name, wrong)
+            assert told(found) == {name}, (name, factor)
+        found.put(name, part("weights").get(name))
+    assert not part("moved").isEmpty()
+    for name in part("moved"):
+        change = part("moved").get(name).sub(part("step").get(name))
+        found.put(name, part("weights").get(name).add(change))
+    assert told(found) == set()

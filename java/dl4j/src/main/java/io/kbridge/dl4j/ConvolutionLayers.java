@@ -54,9 +54,9 @@ final class ConvolutionLayers {
     layers.put("Cropping2D", layer -> layer.layer(
         new Cropping2D.Builder(edges(layer, "cropping")).dataFormat(images(layer)).build()));
     layers.put("UpSampling2D", ConvolutionLayers::upsampling);
-    layers.put("ZeroPadding1D", layer -> layer.featuresFirst(new ZeroPadding1DLayer.Builder(layer.ints("padding")).build()));
-    layers.put("Cropping1D", layer -> layer.featuresFirst(new Cropping1D.Builder(layer.ints("cropping")).build()));
-    layers.put("UpSampling1D", layer -> layer.featuresFirst(new Upsampling1D.Builder(layer.config("size").asInt()).build()));
+    layers.put("ZeroPadding1D", layer -> alongTime(layer, new ZeroPadding1DLayer.Builder(layer.ints("padding")).build()));
+    layers.put("Cropping1D", layer -> alongTime(layer, new Cropping1D.Builder(layer.ints("cropping")).build()));
+    layers.put("UpSampling1D", layer -> alongTime(layer, new Upsampling1D.Builder(layer.config("size").asInt()).build()));
     layers.put("ZeroPadding3D", layer -> volume(layer, new ZeroPadding3DLayer.Builder(edges(layer, "padding")).build()));
     layers.put("Cropping3D", layer -> volume(layer, new Cropping3D.Builder(edges(layer, "cropping")).build()));
     layers.put("UpSampling3D", layer -> volume(layer, new Upsampling3D.Builder().size(layer.ints("size")).dataFormat(volumes(layer)).build()));
@@ -112,6 +112,15 @@ final class ConvolutionLayers {
 
   private static Convolution3D.DataFormat volumes(LayerContext layer) {
     return layer.channelsFirst() ? Convolution3D.DataFormat.NCDHW : Convolution3D.DataFormat.NDHWC;
+  }
+
+  /** Adds a layer that DL4J has for features before time only. */
+  private static void alongTime(LayerContext layer, Layer made) {
+    if (layer.channelsFirst()) {
+      layer.layer(made);
+    } else {
+      layer.featuresFirst(made);
+    }
   }
 
   /** NB: with features last, DL4J's gradients of it fail, so that its input and output are turned where it is trained. */

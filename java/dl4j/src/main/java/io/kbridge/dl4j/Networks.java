@@ -26,6 +26,7 @@ import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.ops.transforms.Transforms;
 
 /**
@@ -39,8 +40,9 @@ public final class Networks implements NetworkForms {
   @Override
   public ComputationGraph computationGraph(KBridgeModel model, Bundle bundle, Map<String, INDArray> weights) {
     NetworkPlan plan = plan(bundle);
-    ComputationGraph network = new ComputationGraph(configuration(plan));
-    network.init();
+    ComputationGraphConfiguration configuration = configuration(plan);
+    ComputationGraph network = new ComputationGraph(configuration);
+    network.init(room(plan, configuration.getVertices().values().stream().mapToLong(vertex -> vertex.numParams(true)).sum()), false);
     Parameters parameters = new Parameters(plan, Parameters.of(network));
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
@@ -62,8 +64,9 @@ public final class Networks implements NetworkForms {
   @Override
   public MultiLayerNetwork multiLayerNetwork(KBridgeModel model, Bundle bundle, Map<String, INDArray> weights) {
     NetworkPlan plan = plan(bundle);
-    MultiLayerNetwork network = new MultiLayerNetwork(chain(plan));
-    network.init();
+    MultiLayerConfiguration configuration = chain(plan);
+    MultiLayerNetwork network = new MultiLayerNetwork(configuration);
+    network.init(room(plan, configuration.getConfs().stream().mapToLong(conf -> conf.getLayer().initializer().numParams(conf)).sum()), false);
     Parameters parameters = new Parameters(plan, Parameters.of(network));
     parameters.set(weights);
     UpdaterState.restore(plan, network, bundle);
@@ -102,6 +105,11 @@ public final class Networks implements NetworkForms {
     return network instanceof ComputationGraph
         ? UpdaterState.optimizer(plan, (ComputationGraph) network, bundle, weights)
         : UpdaterState.optimizer(plan, (MultiLayerNetwork) network, bundle, weights);
+  }
+
+  /** Parameters for a network to begin with: without them it draws its own, which for an orthogonal matrix of 128 by 512 takes minutes. */
+  private static INDArray room(NetworkPlan plan, long parameters) {
+    return parameters == 0 ? null : Nd4j.zeros(plan.dataType(), 1, parameters);
   }
 
   private static NetworkPlan plan(Bundle bundle) {

@@ -2,6 +2,7 @@ package io.kbridge.plan;
 
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -73,6 +74,7 @@ public final class NativeArrays {
    */
   public static void toHost(INDArray from, Pointer target) {
     Pointer.memcpy(target, readable(from), from.length() * from.dataType().width());
+    Reference.reachabilityFence(from);
   }
 
   /**
