@@ -215,10 +215,20 @@ def run_module(module: str, *arguments: object) -> str:
         EngineFailedError: It failed; the message says why.
     """
     environment = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return run_process(command, {**environment, "TF_CPP_MIN_LOG_LEVEL": "2"})
+
+
+def run_process(command: list[str], environment: dict[str, str]) -> str:
+    """Runs a command with more environment variables; returns what it printed.
+
+    Raises:
+        EngineFailedError: It failed; the message says why.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        command,
         cwd=ROOT,
-        env={**os.environ, **environment, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.context import Context
-from benchmarks.harness import Cell, EngineFailedError, EngineSpec, failure_reason, run_module
+from benchmarks.harness import Cell, EngineFailedError, EngineSpec, run_module, run_process
 
 NAME = "start"
 
@@ -47,15 +45,8 @@ def run(context: Context) -> Iterator[Cell]:
 
 def _once(context: Context, bundles: tuple[Path, Path]) -> dict[str, int]:
     """Starts a JVM; returns nanoseconds."""
-    done = subprocess.run(
+    told = run_process(
         [*context.java.command(), "bench.Start", str(context.threads), *map(str, bundles)],
-        env={**os.environ, "OMP_NUM_THREADS": str(context.threads), "GOMP_SPINCOUNT": "1000"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+        {"OMP_NUM_THREADS": str(context.threads), "GOMP_SPINCOUNT": "1000"},
     )
-    if done.returncode != 0:
-        raise EngineFailedError(failure_reason(done.stderr, done.returncode))
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(told.splitlines()[-1])

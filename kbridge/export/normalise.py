@@ -184,6 +184,7 @@ _ATTRIBUTE_ARGUMENTS = {
 def _register() -> None:
     """Fills the tables. NB: the modules import this one."""
     import kbridge.export.opforms
+    import kbridge.export.opspecs
     import kbridge.export.quirks
     import kbridge.export.refused  # noqa: F401
 

@@ -11,6 +11,7 @@ import kbridge
 from kbridge import errors
 from kbridge.jvm.cpu import cpu_flags
 from kbridge.parity.reference import record
+from tests.onednn.rounded import calibrated, check_error
 from tests.onednn.test_networks import images, preactivated, residual, seen_alone, shared
 from tests.weights import calibrate, randomise
 
@@ -39,16 +40,9 @@ def interrupted() -> keras.Model:
     ],
 )
 def test_networks(exported, build, shape):
-    x = images(*shape)
-    model = calibrate(randomise(build()), x)
+    model, x = calibrated(build, shape)
     ours = exported(model, engine="onednn", precision="bfloat16")
-    expected = keras.tree.flatten(model(x, training=False))
-    for samples in (x, x[:1], x):
-        got = keras.tree.flatten(ours.predict_on_batch(samples))
-        for actual, want in zip(got, expected, strict=True):
-            want = np.asarray(want)[: len(samples)]
-            error = np.abs(actual - want).max() / np.abs(want).max()
-            assert 1e-6 < error < 0.02, "bfloat16 rounds, but not more than it has to"
+    check_error(ours, model, x, 0.02)
     steps = ours.plan_steps(x)
     assert sum("bf16" in step["implementation"] for step in steps) >= 2, steps
 

@@ -10,6 +10,7 @@ from keras import layers
 import kbridge
 from kbridge import errors
 from kbridge.jvm.cpu import cpu_flags
+from tests.onednn.rounded import calibrated, check_error
 from tests.onednn.test_networks import images, preactivated, residual, shared
 from tests.weights import calibrate, randomise
 
@@ -39,16 +40,9 @@ def positive() -> keras.Model:
     ],
 )
 def test_networks(exported, build, shape):
-    x = images(*shape)
-    model = calibrate(randomise(build()), x)
+    model, x = calibrated(build, shape)
     ours = exported(model, engine="onednn", precision="int8", calibration=x)
-    expected = keras.tree.flatten(model(x, training=False))
-    for samples in (x, x[:1], x):
-        got = keras.tree.flatten(ours.predict_on_batch(samples))
-        for actual, want in zip(got, expected, strict=True):
-            want = np.asarray(want)[: len(samples)]
-            error = np.abs(actual - want).max() / np.abs(want).max()
-            assert 1e-6 < error < 0.05, "8 bits round, but not more than they have to"
+    check_error(ours, model, x, 0.05)
     for name, value in ours.values(x).items():
         assert np.isfinite(value).all(), name
 
