@@ -57,7 +57,25 @@ def shared() -> keras.Model:
     return keras.Model(x, [b, layers.Multiply()([c, c]), layers.Subtract()([a, c])])
 
 
-NETWORKS = ((residual, (3, 17, 19, 3)), (preactivated, (2, 12, 12, 16)), (shared, (2, 10, 10, 32)))
+def narrow() -> keras.Model:
+    """Few channels and even widths: convolutions that compute two pixels at once, or cannot."""
+    x = layers.Input((14, 16, 1))
+    y = layers.Conv2D(8, 3, activation="relu")(x)
+    y = layers.BatchNormalization()(layers.Conv2D(8, (3, 5), use_bias=False)(y))
+    y = layers.ZeroPadding2D((1, 0))(layers.Activation("swish")(y))
+    y = layers.Conv2D(5, 3, strides=(2, 1), activation="sigmoid")(y)
+    y = layers.Conv2D(7, 3, padding="same")(y)
+    y = layers.Add()([layers.Conv2D(6, 3)(y), layers.Conv2D(6, 3)(y)])
+    y = layers.Conv2D(8, (1, 3), dilation_rate=(1, 2))(y)
+    return keras.Model(x, [y, layers.Dense(3)(layers.Flatten()(y))])
+
+
+NETWORKS = (
+    (residual, (3, 17, 19, 3)),
+    (preactivated, (2, 12, 12, 16)),
+    (shared, (2, 10, 10, 32)),
+    (narrow, (3, 14, 16, 1)),
+)
 
 
 def check(model: keras.Model, x: np.ndarray, exported) -> list[dict]:

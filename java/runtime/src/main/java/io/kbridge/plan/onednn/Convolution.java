@@ -79,6 +79,10 @@ final class Convolution {
   }
 
   private OpMapping lower() {
+    OpMapping pairs = numbers == Numbers.FLOAT && !depthwise ? Pairs.lower(site, x, w, window, affine) : null;
+    if (pairs != null) {
+      return pairs;
+    }
     Trial trial = suitsWinograd() ? site.session().trial(key(), this::trial) : null;
     if (trial != null && trial.gains(site.isBlocked(site.chain().source()), site.isBlocked(site.result()))) {
       OpMapping mapping = lower(Form.winograd(from(true), to(true), trial.implementation()));

@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2_vnni;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_bf16;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_vnni;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
@@ -37,6 +38,11 @@ final class OneDnn {
   /** Describes memory of numbers of some type by dimensions and strides, both in elements. */
   static memory.desc strided(memory.data_type type, long[] dims, long[] strides) {
     return new memory.desc(dims, type, strides);
+  }
+
+  /** Tells whether this CPU has vectors of sixteen numbers. */
+  static boolean hasWideVectors() {
+    return has(dnnl_cpu_isa_avx512_core);
   }
 
   /** Tells whether this CPU computes with bfloat16. */
