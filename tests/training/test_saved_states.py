@@ -79,3 +79,18 @@ def test_a_learning_rate_that_has_changed_is_in_both_dialects(jvm: Any, tmp_path
     assert float(kbridge.import_model(tmp_path / "changed.h5").optimizer.learning_rate) == (
         np.float32(0.025)
     )
+
+
+def test_state_that_keras_2_cannot_find_is_told(jvm: Any, tmp_path: Path) -> None:
+    """An optimizer that was not built at export has no names of Keras 2 in what is saved."""
+    from kbridge.export.sources import open_source
+
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(2)])
+    model.compile("adam", "mse")
+    kbridge.export(model, tmp_path / "m.h5")
+    assert not [note for note in open_source(tmp_path / "m.h5").notes if "anew" in note]
+    with kbridge.load(tmp_path / "m.h5") as trained:
+        trained.train_on_batch(X, Y)
+        trained.save(tmp_path / "trained.h5")
+    assert [n for n in open_source(tmp_path / "trained.h5").notes if "optimizer starts anew" in n]
+    assert int(kbridge.import_model(tmp_path / "trained.h5").optimizer.iterations) == 1

@@ -61,7 +61,7 @@ def _open(file: h5py.File, config: dict, stored: int, context: Context) -> Sourc
     repair_biases(built.layer, context)
     training = _json_attribute(file, "training_config")
     if training is not None:
-        restore_training(built, training, _optimizer_arrays(file), context)
+        restore_training(built, training, _optimizer_arrays(file, context), context)
     return Source(
         built.layer,
         "hdf5",
@@ -217,9 +217,14 @@ def _stored_layers(built: Built) -> Iterator[Built]:
             yield child
 
 
-def _optimizer_arrays(file: h5py.File) -> tuple[list[str], list[np.ndarray]]:
+def _optimizer_arrays(file: h5py.File, context: Context) -> tuple[list[str], list[np.ndarray]]:
     group = file.get("optimizer_weights")
     if not isinstance(group, h5py.Group):
         return [], []
     names = attribute_list(group, "weight_names")
+    if len(group) and not names:
+        context.note(
+            "the optimizer starts anew: the file has its state without the names by which Keras 2 "
+            "reads it (kbridge.import_model and kbridge.import_weights read that of a bundle)"
+        )
     return names, _arrays(group, names)
