@@ -116,6 +116,12 @@ def test_each_operation_is_right_or_refused(jvm, tmp_path, family):
     check_family(family, tmp_path / "graph.fb", NORMAL_STRIDE)
 
 
+def test_one_element_in_two_axes_and_a_vector(jvm, tmp_path):
+    cases = importlib.import_module("test_arithmetic").CASES
+    both = [case for case in cases if case.name.endswith(("of one and a vector", "one row of one"))]
+    assert [check(case, tmp_path / "graph.fb") for case in both] == ["said", "said"]
+
+
 @pytest.mark.slow
 def test_all_operations_are_right_or_refused(jvm, tmp_path):
     told = {}

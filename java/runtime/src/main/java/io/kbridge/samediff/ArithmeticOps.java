@@ -4,6 +4,8 @@ import static io.kbridge.samediff.Formulas.cast;
 import static io.kbridge.samediff.Formulas.isFloat;
 import static io.kbridge.samediff.Formulas.scalar;
 
+import io.kbridge.graph.ValueInfo;
+import java.util.Arrays;
 import java.util.function.BinaryOperator;
 import org.nd4j.autodiff.samediff.SDVariable;
 import org.nd4j.autodiff.samediff.SameDiff;
@@ -44,7 +46,15 @@ public final class ArithmeticOps implements SameDiffMappings {
 
   /** An op on both inputs cast to the output's type. */
   private static SameDiffMapping pairs(BinaryOperator<SDVariable> formula) {
-    return node -> node.give(formula.apply(node.in(0, node.type()), node.in(1, node.type())));
+    return node -> node.give(formula.apply(operand(node, 0, node.type()), operand(node, 1, node.type())));
+  }
+
+  /** An input; a vector as a row beside what may be one element in two axes, for which ND4J has no right answer. */
+  private static SDVariable operand(SameDiffNode node, int i, DataType type) {
+    SDVariable x = node.in(i, type);
+    long[] other = node.shape(1 - i);
+    boolean one = other.length == 2 && Arrays.stream(other).allMatch(size -> size == 1 || size == ValueInfo.ANY);
+    return one && node.rank(i) == 1 ? node.sd().expandDims(x, 0) : x;
   }
 
   private static SameDiffMapping unlessBool(BinaryOperator<SDVariable> formula, BinaryOperator<SDVariable> ofBool) {
@@ -55,13 +65,13 @@ public final class ArithmeticOps implements SameDiffMappings {
   private static SameDiffMapping comparison(BinaryOperator<SDVariable> formula) {
     return node -> {
       DataType type = node.in(0).dataType() == DataType.BOOL ? DataType.INT32 : node.in(0).dataType();
-      node.give(formula.apply(node.in(0, type), node.in(1, type)));
+      node.give(formula.apply(operand(node, 0, type), operand(node, 1, type)));
     };
   }
 
   /** On zeros and ones: SameDiff's logical operations read wrong elements when they broadcast. */
   private static SameDiffMapping logical(BinaryOperator<SDVariable> formula) {
-    return node -> node.give(formula.apply(flags(node.in(0)), flags(node.in(1))));
+    return node -> node.give(formula.apply(flags(operand(node, 0, node.in(0).dataType())), flags(operand(node, 1, node.in(1).dataType()))));
   }
 
   private static SDVariable flags(SDVariable x) {
