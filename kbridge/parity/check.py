@@ -42,7 +42,7 @@ def check(
     All outputs are compared, what feeds a final softmax or sigmoid, and each layer's output by
     scope: count, names, dtype, shape, NaN and Inf, value. Nothing stops at the first difference.
     Elements out of tolerance are excused only where native Keras's own numbers move as far when
-    weights and inputs are changed by what rounding would change (`kbridge.parity.rounding`).
+    inputs and results of layers are changed a little (`kbridge.parity.rounding`).
 
     Args:
         model_or_path: A live Keras model, or a file that `kbridge.export` takes.

@@ -12,8 +12,7 @@ The folder in which native Keras leaves it holds, besides the bundle::
     case.json             what it found: the bundle and how many batches
     inputs-B.npz          the inputs of batch B
     native-B.npz          the recording of batch B
-    moved-B-R.npz         the same with weights and inputs changed by what rounding would change;
-                          two runs R
+    moved-B-R.npz         the same with inputs and results of layers changed a little; two runs R
     error.json            why it gave up
 """
 

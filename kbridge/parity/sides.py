@@ -59,7 +59,7 @@ class NativeSide:
     def record_moved(
         self, inputs: Flat, calls: Collection[LayerCall]
     ) -> tuple[Recording, Recording]:
-        """Returns the same twice, with all that goes in changed by what rounding changes.
+        """Returns the same twice, changed by more than what rounding changes.
 
         Args:
             inputs: The batch of flat inputs that was recorded last.
@@ -67,11 +67,11 @@ class NativeSide:
         """
         import keras
 
-        def record(inputs: Flat, change: Change, scope: Any) -> Recording:
+        def record(inputs: Flat, change: Change) -> Recording:
+            scope = keras.StatelessScope(state_mapping=self._before)
             return self._record(inputs, calls, change, scope)
 
-        weights = [(v, keras.ops.convert_to_numpy(v)) for v in self._model.variables]
-        return record_moved([*weights, *self._before], inputs, record)
+        return record_moved(inputs, record)
 
     def _record(
         self, inputs: Flat, calls: Collection[LayerCall], change: Change | None, scope: Any

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kbridge.parity.reference import record
-from kbridge.parity.rounding import OPERAND_CHANGE, RESULT_CHANGE, record_moved
+from kbridge.parity.rounding import INPUT_CHANGE, RESULT_CHANGE, record_moved
 from tests.weights import randomise
 
 
@@ -23,20 +23,20 @@ def net(dtype):
 
 
 def moved(model, data):
-    def recorder(inputs, change, scope):
-        return record(model, inputs[0], change=change, scope=scope)
-
-    weights = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
-    return record_moved(weights, [data], recorder)
+    return record_moved([data], lambda inputs, change: record(model, inputs[0], change=change))
 
 
-def test_changed_weights_move_a_layer():
-    """Of zeros nothing is left of a change of the inputs."""
+def test_inputs_and_results_of_layers_are_moved():
     model, zeros = net("float32"), np.zeros((2, 64), "float32")
     plain = record(model, zeros).layers["large", 0][0]
     for run in moved(model, zeros):
-        movement = np.abs(run.layers["large", 0][0] / plain - 1).max()
-        assert 2 * RESULT_CHANGE < movement < 2 * OPERAND_CHANGE
+        # NB: of zeros nothing is left of a change of the inputs.
+        assert 0 < np.abs(run.layers["large", 0][0] / plain - 1).max() < 1.1 * RESULT_CHANGE
+    identity = keras.Sequential([keras.Input((64,)), keras.layers.Identity(name="same")])
+    ones = np.ones((2, 64), "float32")
+    for run in moved(identity, ones):
+        movement = np.abs(run.layers["same", 0][0] - 1).max()
+        assert 2 * RESULT_CHANGE < movement < INPUT_CHANGE + 2 * RESULT_CHANGE
 
 
 def test_two_moved_runs_differ_by_more_than_rounding_but_not_by_much():
@@ -57,7 +57,7 @@ def test_two_moved_runs_differ_by_more_than_rounding_but_not_by_much():
         assert error < movement < 100 * error
 
 
-def test_model_stays_as_they_are():
+def test_model_stays_as_it_is():
     model = net("float32")
     before = model.get_weights()
     moved(model, np.ones((2, 64), "float32"))
