@@ -13,10 +13,9 @@ import pytest
 
 import kbridge
 
-
 sys.path.append(str(Path(__file__).resolve().parent.parent / "ops"))
 
-from harness import families  # noqa: E402
+from harness import families
 
 FAMILIES = list(families())
 NORMAL_STRIDE = 9
