@@ -59,7 +59,11 @@ def combinations() -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "variant"), list(combinations()))
 def test_steps(jvm: Any, tmp_path: Path, record_property: Any, name: str, variant: str) -> None:
     record_property("suite", "training steps, optimizers")
-    optimizer = OPTIMIZERS[name](**VARIANTS[variant])
+    options = VARIANTS[variant]
+    if name == "Ftrl regularized" and "clip" in variant:
+        # NB: its L1 makes weights of small gradients 0, all of some layers: nothing to compare.
+        options = {key: 10 * value for key, value in options.items()}
+    optimizer = OPTIMIZERS[name](**options)
     if variant == "decayed":
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     if variant == "scheduled":
