@@ -99,7 +99,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     from tests.parity.test_applications import builders
 
     versions = sorted({f"Keras {row['keras']} on {row['cpu']}" for row in rows.values()})
-    count = f"{len(rows)} of {len(builders())} networks so far, {'; '.join(versions)}."
+    count = f"{len(rows)} of {len(builders())} networks, {'; '.join(versions)}."
     return f"\n{count}\n{HEADER}{''.join(_line(rows[name]) for name in sorted(rows))}"
 
 
