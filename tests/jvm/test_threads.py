@@ -103,11 +103,14 @@ with kbridge.load("dense.h5", engine={engine!r}) as model:
         for _ in range(times):
             model.predict_on_batch(x)
     run(60_000)  # until everything is compiled
-    before = rss()
-    run(100_000)
-    print(before, rss())
+    sizes = [rss()]
+    for _ in range(2):
+        run(100_000)
+        sizes.append(rss())
+    print(*sizes)
 """,
-        timeout=300,
+        timeout=500,
     )
-    before, after = map(int, done.stdout.split()[-2:])
-    assert after - before < 4, f"{before} MB before, {after} MB after"
+    sizes = [int(size) for size in done.stdout.split()[-3:]]
+    # NB: a leak grows in every hundred thousand; code that is compiled late on a busy machine once.
+    assert min(np.diff(sizes)) < 4, f"MB before, after 100 000 and 200 000 calls: {sizes}"
