@@ -56,7 +56,7 @@ def write(machine: dict[str, str], cells: Sequence[Cell], timing: Timing) -> str
     versions = sorted({cell.version for cell in cells if cell.version})
     rows = [*machine.items(), ("libraries", "; ".join(versions))]
     parts = ["# Benchmarks", "Written by `make bench`; [README.md](README.md) says how to read it."]
-    parts += ["## Machine", _table(["what", "value"], rows), _method(timing)]
+    parts += ["## Machine", _table(["what", "value"], rows), _method(timing, cells)]
     for section, group in groupby(cells, key=lambda cell: cell.section):
         found = list(group)
         parts += [f"## {_TITLES[section]}", _NOTES[section]]
@@ -95,10 +95,12 @@ def ratio(cell: Cell, cells: Iterable[Cell]) -> float | None:
     return min(peers) / cell.median
 
 
-def _method(timing: Timing) -> str:
+def _method(timing: Timing, cells: Sequence[Cell]) -> str:
+    counts = {len(cell.round_medians) for cell in cells if cell.round_medians} or {timing.rounds}
+    rounds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
     paragraphs = (
         f"""Each engine runs in a process of its own. Per model and batch size they take turns:
-        {timing.rounds} rounds, forwards and backwards, of blocks of {timing.block_s} s with
+        {rounds} rounds, forwards and backwards, of blocks of {timing.block_s} s with
         {timing.pause_s} s of rest before each, after {timing.warm_s} s of warming up. Times are in
         milliseconds, over all calls of all rounds. Before it is timed, an engine has to give the
         numbers that native Keras gives (within {RTOL:g} of each, plus {ATOL_OF_LARGEST:g} of the
