@@ -18,7 +18,7 @@ import org.nd4j.linalg.ops.transforms.Transforms;
  * <p>Measured on a ResNet-50 with random weights, one step with two samples, against float64: the gradients of native Keras are off by 2.8 % in
  * float32, those of kbridge's ND4J steps by 4.8 %, and DL4J's by 3.8 %; none has anything wrong. Many a ReLU there has its argument next to 0, and batch
  * normalizations pass such differences on to all samples. So where a step is out of tolerance, it is compared with how far one goes
- * whose weights and inputs are changed by two millionths at most, as {@code kbridge.parity.rounding} changes them.
+ * whose weights and inputs are changed by two millionths at most.
  */
 final class ExpectedStep {
   // Below this part of the largest gradient, rounding decides where an updater goes.
