@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kbridge.export.tracing import emit_node as emit_node
     from kbridge.importer import import_model as import_model
     from kbridge.importer import import_weights as import_weights
+    from kbridge.jvm.loading import load as load
     from kbridge.jvm.model import JvmModel as JvmModel
-    from kbridge.jvm.model import load as load
     from kbridge.jvm.process import JvmProcess as JvmProcess
     from kbridge.parity.check import check as check
 
@@ -37,7 +37,7 @@ _HOMES = {
     "emit_node": "kbridge.export.tracing",
     "import_model": "kbridge.importer",
     "import_weights": "kbridge.importer",
-    "load": "kbridge.jvm.model",
+    "load": "kbridge.jvm.loading",
     "lowers": "kbridge.export.registry",
 }
 

@@ -46,7 +46,7 @@ def describe_plan(
         InvalidInputError: The inputs do not fit the model.
     """
     from kbridge.bundle import read_bundle
-    from kbridge.jvm.model import load
+    from kbridge.jvm.loading import load
     from kbridge.jvm.structures import flatten, pack
     from kbridge.parity.samples import sample_inputs
 

@@ -56,7 +56,7 @@ def run(
 
     with working(f"running {bundle.name}", as_json):
         from kbridge.bundle import read_bundle
-        from kbridge.jvm.model import load
+        from kbridge.jvm.loading import load
         from kbridge.jvm.structures import flatten
 
         x = read_arrays(inputs)
@@ -79,7 +79,7 @@ def run(
 
 def _self_test(bundle: Path, engine: str, device: str, as_json: bool) -> None:
     with working(f"testing {bundle.name}", as_json):
-        from kbridge.jvm.model import load
+        from kbridge.jvm.loading import load
 
         with load(bundle, engine=engine, device=device) as model:
             told = model.self_test()

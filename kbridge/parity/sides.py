@@ -91,7 +91,7 @@ class JvmSide:
     """
 
     def __init__(self, case: Case, **options: Any):
-        from kbridge.jvm.model import load
+        from kbridge.jvm.loading import load
 
         self._spec = case.spec
         if options.get("precision") == "int8" and not _is_quantised(case.spec):
