@@ -8,6 +8,7 @@ same.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ HOSTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "devicememory": ({"jvm_args": ["-Dio.kbridge.deviceMemory=true"]}, {}),
     "gpu": ({}, {"device": "gpu", "engine": "nd4j"}),
 }
+# What makes another model of the one in this process.
+_CHANGES = ("fit", "train_on_batch", "reinitialize")
 # NB: the oneDNN engine chooses between algorithms by the clock, so two JVMs may round differently.
 _ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -66,8 +69,11 @@ class Everywhere:
             name: self._stack.enter_context(load(path, **{**given, **options}))
             for name, options in others.items()
         }
+        self._turn = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
+        if name in _CHANGES:
+            self._others = {}
         return getattr(self._here, name)
 
     def __enter__(self) -> Everywhere:
@@ -81,8 +87,16 @@ class Everywhere:
 
     def predict_on_batch(self, x: Any) -> Any:
         """The answer of this process's JVM, once all are the same."""
+        if not self._others:
+            return self._here.predict_on_batch(x)
+        with self._turn:
+            return self._answer(x)
+
+    def _answer(self, x: Any) -> Any:
+        states = self._here.states
         answer = self._here.predict_on_batch(x)
         for name, model in self._others.items():
+            model.set_states(states)
             _same(model.predict_on_batch(x), answer, name, self._exact and name != "gpu")
         return answer
 

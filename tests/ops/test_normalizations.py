@@ -98,8 +98,8 @@ CASES = [
     trained_norm("odd channels", (3, 5, 6, 7), -1),
     trained_norm("axis 1", (3, 4, 6, 5), 1),
     trained_norm("axis 0", (4, 6, 5), 0),
-    trained_norm("no offset", (3, 5, 6, 3), -1, offset=False),
-    trained_norm("no scale", (3, 5, 6, 3), -1, scale=False),
+    trained_norm("no offset", (4, 5, 6, 3), -1, offset=False),
+    trained_norm("no scale", (4, 5, 6, 3), -1, scale=False),
     trained_norm("one sample", (1, 5, 6, 3), -1),
     Case(
         "moments of x and norm of another",
