@@ -18,15 +18,14 @@ final class Ground implements AutoCloseable {
 
   private static final long LEAST = 72L << 20;
 
-  // NB: a plan may still be run on memory that was too small for what came later.
-  private final List<Arena> arenas = new ArrayList<>();
+  private Arena arena;
   private Arena.Block block;
 
-  /** Returns memory until this is closed, at least so many bytes of it; it is another one than before if that was smaller. */
+  /** Returns memory, at least so many bytes of it; it is another one than before if that was smaller. */
   BytePointer memory(long bytes) {
     if (block == null || block.bytes() < bytes) {
-      Arena arena = Arena.growing();
-      arenas.add(arena);
+      close();
+      arena = Arena.growing();
       block = arena.allocate(Math.max(LEAST, bytes));
       clear(block.pointer(), block.bytes());
     }
@@ -49,8 +48,10 @@ final class Ground implements AutoCloseable {
   /** Gives the memory back. */
   @Override
   public void close() {
-    arenas.forEach(Arena::close);
-    arenas.clear();
-    block = null;
+    if (arena != null) {
+      arena.close();
+      arena = null;
+      block = null;
+    }
   }
 }

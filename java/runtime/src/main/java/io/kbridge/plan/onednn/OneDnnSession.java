@@ -140,8 +140,9 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public void complete() {
-    weights.packMissing();
+    // NB: in this order, so that both are not there at once; weights that lay there get memory of their own now.
     ground().close();
+    weights.packMissing();
   }
 
   @Override

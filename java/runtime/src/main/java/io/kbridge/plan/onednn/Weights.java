@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
@@ -32,6 +33,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 final class Weights implements AutoCloseable {
   // NB: a cache line.
   private static final long ALIGNMENT = 64;
+  // NB: numbers that take as much memory as is worth a system call.
+  private static final long LARGE = 1L << 20;
 
   private final Map<String, List<Packed>> packed = new HashMap<>();
   private final Map<String, Boolean> finite = new HashMap<>();
@@ -42,7 +45,7 @@ final class Weights implements AutoCloseable {
   /**
    * Starts without any.
    *
-   * @param told told whenever weights have been packed
+   * @param told told whenever the content of weights is not needed for a while, because they have been packed or looked through
    */
   Weights(Runnable told) {
     this.told = told;
@@ -124,7 +127,9 @@ final class Weights implements AutoCloseable {
   /** Lets weights that are not packed lie in other memory for a while, one after the other and from the start again, never in the caches. */
   private synchronized void lend(Set<Packed> mine, Ground ground) {
     List<Packed> missing = missing(mine);
-    long size = Math.max(2 * Ground.CACHE, missing.isEmpty() ? 0 : missing.get(0).bytes());
+    // NB: as much as another plan beside this one will ask for, so that the memory stays where it is.
+    LongStream all = packed.values().stream().flatMap(List::stream).filter(Packed::isMissing).mapToLong(Packed::bytes);
+    long size = Math.max(2 * Ground.CACHE, all.max().orElse(0));
     BytePointer memory = ground.memory(size);
     long at = 0;
     for (Packed one : missing) {
@@ -135,7 +140,15 @@ final class Weights implements AutoCloseable {
   }
 
   private synchronized boolean isFinite(String name, INDArray content) {
-    return finite.computeIfAbsent(name, key -> Finite.all(content));
+    return finite.computeIfAbsent(
+        name,
+        key -> {
+          boolean all = Finite.all(content);
+          if (content.length() >= LARGE) {
+            told.run();
+          }
+          return all;
+        });
   }
 
   private synchronized float[] steps(String key, Supplier<float[]> find) {
