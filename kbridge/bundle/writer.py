@@ -189,6 +189,9 @@ class BundleWriter:
 
 def _opened(path: Path) -> int | None:
     """A descriptor that keeps a file's content until it is closed; None if there is no file."""
+    if os.name != "posix":
+        # An open file cannot be replaced there.
+        return None
     try:
         return os.open(path, os.O_RDONLY)
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import kbridge
 from checks.common import (
@@ -20,6 +21,12 @@ from checks.common import (
 )
 
 
+def sequences(count: int, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Batches of six sequences of three numbers a step, in two classes."""
+    labels = [y for _, y in batches(count, classes=2, size=6)]
+    return [(rng(i).normal(size=(6, steps, 3)).astype("float32"), y) for i, y in enumerate(labels)]
+
+
 @check
 def recurrent_trains_as_in_keras(folder: Path) -> None:
     x = keras.Input((5, 3), name="x")
@@ -27,10 +34,7 @@ def recurrent_trains_as_in_keras(folder: Path) -> None:
     h = L.SimpleRNN(3, name="rnn")(h)
     model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
     model.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
-    data = [
-        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
-        for i, (_, y) in enumerate(batches(3, classes=2, size=6))
-    ]
+    data = sequences(3, steps=5)
     train_both(model, folder, data)
 
 
@@ -44,10 +48,7 @@ def bidirectional_layers_train_as_in_keras(folder: Path) -> None:
     h = L.GlobalMaxPooling1D()(h)
     model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
     model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    data = [
-        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
-        for i, (_, y) in enumerate(batches(3, classes=2, size=6))
-    ]
+    data = sequences(3, steps=5)
     network = train_both(model, folder, data)
     same_answers(model, network, (1, 5, 3), (4, 5, 3))
     path = java("java.nio.file.Paths").get(str(folder / "model.h5"))
@@ -63,10 +64,7 @@ def bidirectional_layers_of_one_answer(folder: Path) -> None:
         h = L.Bidirectional(L.SimpleRNN(3), merge_mode=mode)(h)
         model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
         model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-        data = [
-            (rng(i).normal(size=(6, 4, 3)).astype("float32"), y)
-            for i, (_, y) in enumerate(batches(2, classes=2, size=6))
-        ]
+        data = sequences(2, steps=4)
         network = train_both(model, folder, data)
         file = java("java.io.File")(str(folder / "network.zip"))
         serializer = java("org.deeplearning4j.util.ModelSerializer")
@@ -100,10 +98,7 @@ def layers_of_each_step_train_as_in_keras(folder: Path) -> None:
     h = L.LSTM(3, name="lstm")(h)
     model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
     model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    data = [
-        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
-        for i, (_, y) in enumerate(batches(2, classes=2, size=6))
-    ]
+    data = sequences(2, steps=5)
     same_answers(model, train_both(model, folder, data), (1, 5, 3), (3, 5, 3))
 
 
@@ -115,8 +110,5 @@ def sequences_are_padded_cropped_and_repeated(folder: Path) -> None:
     h = L.SimpleRNN(3)(L.ZeroPadding1D(1)(h))
     model = randomised(keras.Model(x, L.Dense(2, activation="softmax", name="y")(h)))
     model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    data = [
-        (rng(i).normal(size=(6, 5, 3)).astype("float32"), y)
-        for i, (_, y) in enumerate(batches(2, classes=2, size=6))
-    ]
+    data = sequences(2, steps=5)
     same_answers(model, train_both(model, folder, data), (1, 5, 3), (3, 5, 3))

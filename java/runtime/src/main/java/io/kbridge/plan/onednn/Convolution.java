@@ -4,7 +4,6 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_BIAS;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
-import static org.bytedeco.dnnl.global.dnnl.prop_kind;
 
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
@@ -178,17 +177,8 @@ final class Convolution {
   }
 
   private convolution_forward.primitive_desc describe(Form form, primitive_attr attr) {
-    prop_kind kind = prop_kind.forward_inference;
     memory.desc kernel = OneDnn.any(small == null ? numbers.type() : memory.data_type.s8, kernelDims());
-    memory.desc bias = bias();
-    long[] strides = window.strides();
-    long[] gaps = window.gaps();
-    long[] before = window.before();
-    long[] after = window.after();
-    convolution_forward.desc desc =
-        bias == null
-            ? new convolution_forward.desc(kind, form.way, form.from.desc(), kernel, form.to.desc(), strides, gaps, before, after)
-            : new convolution_forward.desc(kind, form.way, form.from.desc(), kernel, bias, form.to.desc(), strides, gaps, before, after);
+    convolution_forward.desc desc = window.convolution(form.way, form.from.desc(), kernel, bias(), form.to.desc());
     convolution_forward.primitive_desc found = new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
     while (form.implementation != null && !OneDnn.implementation(found).equals(form.implementation)) {
       if (!found.next_impl()) {

@@ -5,7 +5,6 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
-import static org.bytedeco.dnnl.global.dnnl.prop_kind;
 
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
@@ -93,18 +92,8 @@ final class Pairs {
   }
 
   private convolution_forward.primitive_desc describe(primitive_attr attr) {
-    prop_kind kind = prop_kind.forward_inference;
-    algorithm way = algorithm.convolution_direct;
     memory.desc rows = OneDnn.any(ConvolutionGradient.kernelDims(kernel, 1, false));
-    memory.desc bias = bias();
-    long[] strides = window.strides();
-    long[] gaps = window.gaps();
-    long[] before = window.before();
-    long[] after = window.after();
-    convolution_forward.desc desc =
-        bias == null
-            ? new convolution_forward.desc(kind, way, from.desc(), rows, to.desc(), strides, gaps, before, after)
-            : new convolution_forward.desc(kind, way, from.desc(), rows, bias, to.desc(), strides, gaps, before, after);
+    convolution_forward.desc desc = window.convolution(algorithm.convolution_direct, from.desc(), rows, bias(), to.desc());
     return new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
   }
 

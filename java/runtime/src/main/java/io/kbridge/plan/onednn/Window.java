@@ -1,9 +1,14 @@
 package io.kbridge.plan.onednn;
 
+import static org.bytedeco.dnnl.global.dnnl.algorithm;
+import static org.bytedeco.dnnl.global.dnnl.prop_kind;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kbridge.graph.Attributes;
 import io.kbridge.graph.GraphNode;
 import java.util.Arrays;
+import org.bytedeco.dnnl.convolution_forward;
+import org.bytedeco.dnnl.memory;
 
 /** Where the windows of a convolution or pooling lie: strides, dilation, padding on each side, sizes of the output. */
 final class Window {
@@ -117,6 +122,22 @@ final class Window {
     System.arraycopy(output, 0, shape, channelsLast ? 1 : 2, output.length);
     shape[channelsLast ? shape.length - 1 : 1] = channels;
     return shape;
+  }
+
+  /**
+   * Describes a convolution at inference whose windows these are.
+   *
+   * @param way by which algorithm
+   * @param from the layout of the images
+   * @param kernel that of the kernel
+   * @param bias that of the bias, or null if there is none
+   * @param to that of the result
+   */
+  convolution_forward.desc convolution(algorithm way, memory.desc from, memory.desc kernel, memory.desc bias, memory.desc to) {
+    prop_kind kind = prop_kind.forward_inference;
+    return bias == null
+        ? new convolution_forward.desc(kind, way, from, kernel, to, strides, gaps(), before, after)
+        : new convolution_forward.desc(kind, way, from, kernel, bias, to, strides, gaps(), before, after);
   }
 
   long[] sizes() {
