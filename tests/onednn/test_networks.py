@@ -70,7 +70,23 @@ def narrow() -> keras.Model:
     return keras.Model(x, [y, layers.Dense(3)(layers.Flatten()(y))])
 
 
+def depthwise() -> keras.Model:
+    """Depthwise convolutions of few and of many channels, with all that can follow them."""
+    x = layers.Input((13, 11, 8))
+    y = layers.DepthwiseConv2D(3, padding="same", activation="relu6")(x)
+    y = layers.Add()([x, layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same")(y))])
+    y = layers.DepthwiseConv2D((5, 2), strides=2, padding="same")(layers.Conv2D(40, 1)(y))
+    gate = layers.Dense(40, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(y))
+    y = layers.Multiply()([layers.Activation("swish")(layers.DepthwiseConv2D(3)(y)), gate])
+    y = layers.ZeroPadding2D(((2, 1), (0, 3)))(layers.SeparableConv2D(17, 1)(y))
+    y = layers.ReLU()(layers.BatchNormalization()(layers.DepthwiseConv2D(3, strides=2)(y)))
+    y = layers.DepthwiseConv2D(2, dilation_rate=(1, 2), use_bias=False)(y)
+    y = layers.DepthwiseConv2D((1, 3), padding="same", activation="elu")(layers.Conv2D(513, 1)(y))
+    return keras.Model(x, [y, layers.GlobalMaxPooling2D()(y)])
+
+
 NETWORKS = (
+    (depthwise, (3, 13, 11, 8)),
     (residual, (3, 17, 19, 3)),
     (preactivated, (2, 12, 12, 16)),
     (shared, (2, 10, 10, 32)),

@@ -9,6 +9,7 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
 import java.util.function.Supplier;
 import org.bytedeco.dnnl.engine;
 import org.bytedeco.dnnl.memory;
+import org.bytedeco.dnnl.primitive_desc;
 import org.bytedeco.dnnl.primitive_desc_base;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -93,6 +94,15 @@ final class OneDnn {
       return null;
     }
     return found == null || implementation(found).contains("ref") ? null : found;
+  }
+
+  /** Goes on to the implementation of a name; tells whether there is one. */
+  static boolean seek(primitive_desc description, String name) {
+    boolean more = true;
+    while (more && !implementation(description).equals(name)) {
+      more = description.next_impl();
+    }
+    return more;
   }
 
   /** Names what a primitive does and the code that does it, such as {@code convolution brgconv:avx512_core}. */

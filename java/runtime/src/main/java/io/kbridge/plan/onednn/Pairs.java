@@ -22,6 +22,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  */
 final class Pairs {
   private static final long FEW = 8;
+  /** Faster than what comes first; with two channels it takes two thirds of the time. */
+  private static final String PREFERRED = "convolution jit:avx512_common";
 
   private final Site site;
   private final INDArray x;
@@ -83,7 +85,8 @@ final class Pairs {
       return null;
     }
     primitive_attr attr = post.attr();
-    convolution_forward.primitive_desc found = OneDnn.ask(() -> describe(attr));
+    convolution_forward.primitive_desc preferred = OneDnn.ask(() -> describe(attr, true));
+    convolution_forward.primitive_desc found = preferred == null ? OneDnn.ask(() -> describe(attr, false)) : preferred;
     if (found == null) {
       return null;
     }
@@ -91,10 +94,11 @@ final class Pairs {
     return context -> compile(context, found, post);
   }
 
-  private convolution_forward.primitive_desc describe(primitive_attr attr) {
+  private convolution_forward.primitive_desc describe(primitive_attr attr, boolean preferred) {
     memory.desc rows = OneDnn.any(ConvolutionGradient.kernelDims(kernel, 1, false));
     convolution_forward.desc desc = window.convolution(algorithm.convolution_direct, from.desc(), rows, bias(), to.desc());
-    return new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
+    convolution_forward.primitive_desc found = new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
+    return !preferred || OneDnn.seek(found, PREFERRED) ? found : null;
   }
 
   private memory.desc bias() {

@@ -86,6 +86,11 @@ final class PostOps {
     return ops.len() == 0;
   }
 
+  /** Tells whether operations read arrays or vectors beside the result. */
+  boolean reads() {
+    return !operands.isEmpty();
+  }
+
   /** Returns the value whose memory the result is added to, or null. */
   String summed() {
     return summed;
