@@ -88,6 +88,37 @@ def test_samples_of_each_core(exported, dividing):
     assert cut == {4: True, 5: False, 6: True, 10: True, 12: True, 16: True}
 
 
+def small() -> keras.Model:
+    """What one thread computes in a few microseconds."""
+    x = layers.Input((64,))
+    y = layers.Dense(128, "relu")(layers.Dense(128, "relu")(x))
+    return keras.Model(x, layers.Dense(10, "softmax")(y))
+
+
+def test_samples_of_small_models(exported):
+    model = randomise(small())
+    ours = exported(model, threads=2)
+    # NB: for a few samples it is not worth the while, and odd ones are no equal parts.
+    cut = {samples: _check(model, ours, samples) for samples in (1, 2, 31, 32, 64)}
+    assert cut == {1: False, 2: False, 31: False, 32: True, 64: True}
+    assert not _check(model, exported(model, threads=1), 32)
+
+
+def test_small_models_give_the_same_bits_with_and_without_help(exported):
+    from concurrent.futures import ThreadPoolExecutor
+
+    model = randomise(small())
+    ours = exported(model, threads=2)
+    x = _inputs(model, 32)[0]
+    expected = ours.predict_on_batch(x)
+    np.testing.assert_allclose(expected, np.asarray(model(x)), rtol=2e-5, atol=1e-6)
+    for _ in range(2000):
+        np.testing.assert_array_equal(ours.predict_on_batch(x), expected)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(ours.predict_on_batch, [x] * 2000):
+            np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("build", [centred, merged, gathered, similar, reversed_samples])
 def test_samples_that_belong_together(exported, dividing, build):
     dividing("always")

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -16,11 +17,13 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 final class DividedPlan extends Plan {
   private final List<Plan> lanes;
   private final Division division;
+  private final boolean waits;
 
-  private DividedPlan(List<Plan> lanes, Division division, Map<String, INDArray> outputs, Arena arena) {
-    super(Map.of(), outputs, StepList.EMPTY, Engine.Session.NONE, arena, lanes.size());
+  private DividedPlan(List<Plan> lanes, Division division, boolean waits, Map<String, INDArray> outputs, Arena arena) {
+    super(Map.of(), outputs, StepList.EMPTY, Engine.Session.NONE, arena, waits ? lanes.size() : 1);
     this.lanes = lanes;
     this.division = division;
+    this.waits = waits;
   }
 
   /**
@@ -28,13 +31,14 @@ final class DividedPlan extends Plan {
    *
    * @param lanes a plan for each core, for a chunk of samples
    * @param division how the batch is cut
+   * @param waits whether a call waits for its cores; otherwise it has what is free
    * @return the plan
    */
-  static Plan of(List<Plan> lanes, Division division) {
+  static Plan of(List<Plan> lanes, Division division, boolean waits) {
     Arena arena = new Arena();
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     lanes.get(0).outputs().forEach((name, part) -> outputs.put(name, whole(arena, part, division)));
-    return new DividedPlan(lanes, division, outputs, arena);
+    return new DividedPlan(lanes, division, waits, outputs, arena);
   }
 
   private static INDArray whole(Arena arena, INDArray part, Division division) {
@@ -50,19 +54,30 @@ final class DividedPlan extends Plan {
         () -> {
           Map<String, INDArray> dense = new LinkedHashMap<>();
           given.forEach((name, array) -> dense.put(name, dense(array)));
+          AtomicInteger next = new AtomicInteger();
           List<Runnable> work = new ArrayList<>();
-          for (int lane = 0; lane < lanes.size(); lane++) {
-            int which = lane;
-            work.add(() -> run(which, dense));
-          }
-          Crew.share(work);
+          lanes.forEach(lane -> work.add(() -> run(lane, next, dense)));
+          share(work);
           return reader.apply(outputs());
         });
   }
 
-  private void run(int lane, Map<String, INDArray> given) {
-    for (int round = 0; round < division.rounds(); round++) {
-      lanes.get(lane).runSamples(given, division.first(lane, round), outputs());
+  private void share(List<Runnable> work) {
+    if (waits) {
+      Threads.onOne(
+          () -> {
+            Crew.offer(work, true);
+            return null;
+          });
+    } else if (!Threads.withFree(work.size(), () -> Crew.offer(work, false))) {
+      work.get(0).run();
+    }
+  }
+
+  /** Takes chunk after chunk, until there are none left. Which core has which does not matter: all lanes compute the same. */
+  private void run(Plan lane, AtomicInteger next, Map<String, INDArray> given) {
+    for (int chunk = next.getAndIncrement(); chunk < division.chunks(); chunk = next.getAndIncrement()) {
+      lane.runSamples(given, division.first(chunk), outputs());
     }
   }
 

@@ -4,7 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** How a batch is cut: into as many lanes as there are cores, and each lane into chunks of a few samples that run one after the other. */
+/** How a batch is cut: into chunks of a few samples, as many for each core, which takes them one after the other. */
 final class Division {
   // NB: weights are read anew for each chunk, and arrays of large chunks do not stay in a core's cache; measured best on nets of images.
   private static final long LARGEST = 4;
@@ -27,13 +27,28 @@ final class Division {
    * @return the parts, or null if there are no equal ones
    */
   static Division of(Map<String, long[]> shapes, int cores) {
+    return of(shapes, cores, LARGEST);
+  }
+
+  /**
+   * Cuts a batch into one chunk for each core.
+   *
+   * @param shapes the shapes of all inputs, the samples first
+   * @param cores how many cores there are
+   * @return the parts, or null if there are no equal ones
+   */
+  static Division once(Map<String, long[]> shapes, int cores) {
+    return of(shapes, cores, Long.MAX_VALUE);
+  }
+
+  private static Division of(Map<String, long[]> shapes, int cores, long largest) {
     long samples = shapes.isEmpty() ? 0 : shapes.values().iterator().next()[0];
     boolean equal = shapes.values().stream().allMatch(shape -> shape[0] == samples);
     if (!equal || cores < 2 || samples == 0 || samples % cores != 0) {
       return null;
     }
     long each = samples / cores;
-    long chunk = LARGEST;
+    long chunk = Math.min(largest, each);
     while (each % chunk != 0) {
       chunk--;
     }
@@ -63,9 +78,14 @@ final class Division {
     return lanes * chunk * rounds;
   }
 
+  /** Returns how many chunks the batch has. */
+  int chunks() {
+    return Math.multiplyExact(lanes, rounds);
+  }
+
   /** Returns the first sample of a chunk. */
-  long first(int lane, int round) {
-    return (lane * (long) rounds + round) * chunk;
+  long first(int which) {
+    return which * chunk;
   }
 
   /** Returns the shapes of a chunk, for shapes of a batch. */

@@ -137,7 +137,14 @@ public final class PlanCompiler implements AutoCloseable {
   }
 
   private Plan compileFastest(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
-    Division division = dividing && keepsApart ? Division.of(PlanCache.shapes(inputs), used) : null;
+    Map<String, long[]> shapes = PlanCache.shapes(inputs);
+    if (used < threads) {
+      // NB: not by the clock, which for so short runs tells how far the JVM has compiled the code.
+      boolean helps = keepsApart && !choice.equals("never") && Work.isWorthHelp(graph, shapes);
+      Division halves = helps ? Division.once(shapes, threads) : null;
+      return halves == null ? compileWhole(inputs, wanted, used) : divide(halves, inputs, wanted, false);
+    }
+    Division division = dividing && keepsApart ? Division.of(shapes, used) : null;
     if (division == null) {
       return compileWhole(inputs, wanted, used);
     }
@@ -148,13 +155,13 @@ public final class PlanCompiler implements AutoCloseable {
       }
       found.close();
     }
-    return dividing ? divide(division, inputs, wanted) : compileWhole(inputs, wanted, used);
+    return dividing ? divide(division, inputs, wanted, true) : compileWhole(inputs, wanted, used);
   }
 
   /** Finds out once whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
   private Plan chooseDivision(Division division, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Plan whole = compileWhole(inputs, wanted, used);
-    Plan divided = divide(division, inputs, wanted);
+    Plan divided = divide(division, inputs, wanted, true);
     whole.complete();
     divided.complete();
     dividing = Race.isFaster(divided, whole, inputs);
@@ -166,13 +173,13 @@ public final class PlanCompiler implements AutoCloseable {
     return better;
   }
 
-  private Plan divide(Division division, Map<String, INDArray> inputs, Collection<String> wanted) {
+  private Plan divide(Division division, Map<String, INDArray> inputs, Collection<String> wanted, boolean waits) {
     List<Plan> lanes = new ArrayList<>();
     Map<String, long[]> shapes = division.chunkShapes(inputs);
     for (int lane = 0; lane < division.lanes(); lane++) {
       lanes.add(Threads.onOne(() -> compile(shapes, wanted, engine.start(), 1)));
     }
-    return DividedPlan.of(lanes, division);
+    return DividedPlan.of(lanes, division, waits);
   }
 
   private Plan compileWhole(Map<String, INDArray> inputs, Collection<String> wanted, int used) {

@@ -1,6 +1,7 @@
 package io.kbridge.plan;
 
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.nativeblas.NativeOps;
@@ -15,6 +16,8 @@ public final class Threads {
   // NB: fair, so that a call that wants all cores is not passed for ever by calls that want few.
   private static final Semaphore FREE = new Semaphore(CORES, true);
   private static final ThreadLocal<Integer> TAKEN = ThreadLocal.withInitial(() -> 0);
+  /** How many calls run on their own thread alone. */
+  private static final AtomicInteger ALONE = new AtomicInteger();
 
   private Threads() {}
 
@@ -79,9 +82,9 @@ public final class Threads {
    */
   static <T> T with(int threads, Supplier<T> action) {
     // NB: what runs inside of another call has that one's cores; waiting for them would be for ever.
-    int wanted = threads > 1 && TAKEN.get() == 0 ? Math.min(threads, CORES) : 0;
-    FREE.acquireUninterruptibly(wanted);
-    TAKEN.set(TAKEN.get() + wanted);
+    boolean outermost = TAKEN.get() == 0;
+    int wanted = threads > 1 && outermost ? Math.min(threads, CORES) : 0;
+    take(wanted, outermost);
     // NB: OpenMP has this setting per calling thread, and its first value is not the same in all of them.
     NativeOps omp = library();
     int before = omp.ompGetMaxThreads();
@@ -90,9 +93,48 @@ public final class Threads {
       return action.get();
     } finally {
       omp.setOmpNumThreads(before);
-      TAKEN.set(TAKEN.get() - wanted);
+      give(wanted, outermost);
+    }
+  }
+
+  private static void take(int wanted, boolean outermost) {
+    if (wanted > 0) {
+      FREE.acquireUninterruptibly(wanted);
+      TAKEN.set(wanted);
+    } else if (outermost) {
+      ALONE.incrementAndGet();
+    }
+  }
+
+  private static void give(int wanted, boolean outermost) {
+    if (wanted > 0) {
+      TAKEN.set(0);
+      FREE.release(wanted);
+    } else if (outermost) {
+      ALONE.decrementAndGet();
+    }
+  }
+
+  /**
+   * Takes more cores for a call that runs on its own thread alone, if no other call runs; does not wait for them.
+   *
+   * @param threads how many threads are to run, the call's own one included
+   * @param action what to run meanwhile
+   * @return false if the cores are not free, and nothing has been run
+   */
+  static boolean withFree(int threads, Runnable action) {
+    int wanted = Math.min(threads, CORES);
+    if (TAKEN.get() > 0 || ALONE.get() > 1 || !FREE.tryAcquire(wanted)) {
+      return false;
+    }
+    TAKEN.set(wanted);
+    try {
+      action.run();
+    } finally {
+      TAKEN.set(0);
       FREE.release(wanted);
     }
+    return true;
   }
 
   /** Looked up once, when threads are first asked for. */

@@ -18,6 +18,8 @@ import java.util.Map;
 final class Work {
   /** What takes less than this is done by one thread. */
   private static final double MOMENT_NS = 200_000;
+  // NB: an estimate that is several times too long for small graphs; to give a part away and get it back takes about half a microsecond.
+  private static final double SHARED_NS = 20_000;
   // NB: measured on AVX-512: half of what one core can do in large products, and a core's share of memory.
   private static final double PRODUCTS_PER_NS = 25;
   private static final double ELEMENTS_PER_NS = 2;
@@ -57,6 +59,17 @@ final class Work {
    */
   static boolean isSmall(ModelGraph graph, Map<String, long[]> given) {
     return new Work(graph, given).nanoseconds(graph.nodes()) < MOMENT_NS;
+  }
+
+  /**
+   * Tells whether a graph that is computed in a moment takes long enough that a second thread may help.
+   *
+   * @param graph the graph
+   * @param given the shapes of its inputs
+   * @return false if one thread alone is faster
+   */
+  static boolean isWorthHelp(ModelGraph graph, Map<String, long[]> given) {
+    return new Work(graph, given).nanoseconds(graph.nodes()) >= SHARED_NS;
   }
 
   private void put(ArrayEntry entry) {
