@@ -1,6 +1,9 @@
 """Memory does not grow with use; measured in a process of its own."""
 
+import numpy as np
 import pytest
+
+import kbridge
 
 RSS = '''
 import gc
@@ -89,3 +92,42 @@ print(before, rss())
     )
     before, after = map(int, done.stdout.split()[-2:])
     assert after - before < 96, f"{before} MB before, {after} MB after"
+
+
+def test_weights_are_not_in_memory_twice(run_python, tmp_path):
+    """While plans are compared that have no weights yet, and while weights are packed."""
+    keras = pytest.importorskip("keras")
+    x = keras.Input((28, 28, 64))
+    y = keras.layers.Conv2D(64, 3, padding="same")(keras.layers.Conv2D(64, 3, padding="same")(x))
+    y = keras.layers.Dense(1280)(keras.layers.Flatten()(y))
+    model = keras.Model(x, y)
+    kernel = np.zeros(model.layers[-1].kernel.shape, np.float32)
+    kernel[::1000] = np.random.default_rng(0).normal(size=kernel[::1000].shape)
+    model.layers[-1].kernel.assign(kernel)
+    kbridge.export(model, tmp_path / "dense.h5")
+    samples = np.random.default_rng(1).normal(size=(4, 28, 28, 64)).astype(np.float32)
+    np.savez(tmp_path / "samples.npz", x=samples, y=np.asarray(model(samples)))
+    done = run_python(
+        """
+import re
+import numpy as np, kbridge
+
+def status(field):
+    with open("/proc/self/status", encoding="ascii") as f:
+        return int(re.search(field + r":\\s+(\\d+)", f.read())[1]) >> 10
+
+samples = np.load("samples.npz")
+for count in (1, 4):
+    with kbridge.load("dense.h5", threads=2) as model:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as f:
+            f.write("5")  # the peak from here on
+        before = status("VmRSS")
+        y = model.predict_on_batch(samples["x"][:count])
+        print(status("VmHWM") - before)
+    np.testing.assert_allclose(y, samples["y"][:count], rtol=1e-3, atol=1e-4)
+"""
+    )
+    weights = kernel.nbytes >> 20
+    more = list(map(int, done.stdout.split()))
+    assert len(more) == 2
+    assert max(more) < 1.75 * weights, f"{more} MB for {weights} MB of weights"

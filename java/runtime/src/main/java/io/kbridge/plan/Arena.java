@@ -26,11 +26,18 @@ public final class Arena implements AutoCloseable {
   private final List<Slab> slabs = new ArrayList<>();
   private final List<INDArray> owned = new ArrayList<>();
   private final Arena outer;
-  private final boolean grows;
+  private final Growth growth;
+
+  /** How much an arena takes at once. */
+  private enum Growth {
+    EXACT,
+    SLABS,
+    MORE_AND_MORE
+  }
 
   /** Makes an arena that takes its memory from the system, as much as it needs. */
   Arena() {
-    this(null, false);
+    this(null, Growth.SLABS);
   }
 
   /**
@@ -39,7 +46,7 @@ public final class Arena implements AutoCloseable {
    * @return the arena
    */
   public static Arena growing() {
-    return new Arena(null, true);
+    return new Arena(null, Growth.MORE_AND_MORE);
   }
 
   /**
@@ -48,12 +55,35 @@ public final class Arena implements AutoCloseable {
    * @param outer where it takes its memory from
    */
   Arena(Arena outer) {
-    this(outer, false);
+    this(outer, Growth.EXACT);
   }
 
-  private Arena(Arena outer, boolean grows) {
+  private Arena(Arena outer, Growth growth) {
     this.outer = outer;
-    this.grows = grows;
+    this.growth = growth;
+  }
+
+  /**
+   * Makes an arena in the memory of another one, for what never is in use while that is: where it needs no more, both take no more than the larger.
+   * The memory goes back to the system when both are closed.
+   *
+   * @param other the other arena, for which nothing more is allocated
+   * @return the arena
+   */
+  static Arena instead(Arena other) {
+    Arena arena = new Arena();
+    other.slabs.forEach(slab -> arena.slabs.add(new Slab(slab)));
+    return arena;
+  }
+
+  /**
+   * Makes an arena for one of several threads inside of another one. What two threads write is not close to each other.
+   *
+   * @param outer where it takes its memory from
+   * @return the arena
+   */
+  static Arena part(Arena outer) {
+    return new Arena(outer, Growth.SLABS);
   }
 
   /**
@@ -75,7 +105,8 @@ public final class Arena implements AutoCloseable {
       }
     }
     if (best == null) {
-      best = outer == null ? new Slab(slabSize(size)) : new Slab(outer.allocate(size));
+      long wanted = growth == Growth.EXACT ? size : slabSize(size);
+      best = outer == null ? Slab.ofSystem(wanted) : new Slab(outer.allocate(wanted));
       slabs.add(best);
       gap = best.free.firstEntry();
     }
@@ -85,6 +116,7 @@ public final class Arena implements AutoCloseable {
     if (left > 0) {
       best.free.put(offset + size, left);
     }
+    best.used = Math.max(best.used, offset + size);
     return new Block(best, offset, size);
   }
 
@@ -110,6 +142,12 @@ public final class Arena implements AutoCloseable {
     return slabs.stream().mapToLong(slab -> slab.size).sum();
   }
 
+  /** Gives back what no block has lain in. */
+  void trim() {
+    slabs.forEach(Slab::trim);
+    slabs.removeIf(slab -> slab.used == 0);
+  }
+
   /** Gives all memory back to where it came from; no array over it may be used again. */
   @Override
   public void close() {
@@ -121,7 +159,7 @@ public final class Arena implements AutoCloseable {
 
   /** Slabs of more than the smallest size are made of whole large pages. */
   private long slabSize(long bytes) {
-    long least = Math.max(bytes, grows ? Math.min(LARGEST_STEP, bytes()) : 0);
+    long least = Math.max(bytes, growth == Growth.MORE_AND_MORE ? Math.min(LARGEST_STEP, bytes()) : 0);
     return least <= SMALLEST_SLAB ? SMALLEST_SLAB : (least + MemoryAdvice.LARGE_PAGE - 1) / MemoryAdvice.LARGE_PAGE * MemoryAdvice.LARGE_PAGE;
   }
 
@@ -183,57 +221,92 @@ public final class Arena implements AutoCloseable {
     }
   }
 
-  private static final class Slab {
-    private final BytePointer memory;
-    private final long start;
-    private final long size;
-    private final Block owner;
-    private final TreeMap<Long, Long> free = new TreeMap<>();
+  /** Memory of the system, and how many slabs it is in. */
+  private static final class Memory {
+    private final BytePointer pointer;
+    private int slabs = 1;
 
-    /** Takes memory from another arena. */
-    Slab(Block block) {
-      owner = block;
-      size = block.size;
-      memory = block.slab.memory == null ? null : block.pointer();
-      start = 0;
-      free.put(0L, size);
-    }
-
-    /** Takes memory from the system. */
-    Slab(long size) {
-      this.owner = null;
-      this.size = size;
-      if (!NativeArrays.inHostMemory()) {
-        memory = null;
-        start = 0;
-        free.put(0L, size);
-        return;
-      }
-      long alignment = size < MemoryAdvice.LARGE_PAGE ? ALIGNMENT : MemoryAdvice.LARGE_PAGE;
+    Memory(long bytes) {
       try {
-        memory = new BytePointer(size + alignment);
+        pointer = new BytePointer(bytes);
       } catch (OutOfMemoryError e) {
         throw new KBridgeException(
             ErrorCode.OUT_OF_MEMORY,
-            "Expected " + size + " bytes of native memory for the arrays of a plan. Received: " + e.getMessage()
+            "Expected " + bytes + " bytes of native memory for the arrays of a plan. Received: " + e.getMessage()
                 + ". Use smaller batches, or raise -Xmx and -Dorg.bytedeco.javacpp.maxbytes.",
             e);
       }
-      start = (alignment - memory.address() % alignment) % alignment;
-      MemoryAdvice.preferLargePages(memory.address() + start, size);
+    }
+
+    void leave() {
+      if (--slabs == 0) {
+        pointer.deallocate();
+      }
+    }
+  }
+
+  private static final class Slab {
+    // NB: null on a GPU.
+    private final BytePointer start;
+    private final Memory memory;
+    private final long size;
+    private final Block owner;
+    private final TreeMap<Long, Long> free = new TreeMap<>();
+    private long used;
+
+    private Slab(BytePointer start, long size, Memory memory, Block owner) {
+      this.start = start;
+      this.size = size;
+      this.memory = memory;
+      this.owner = owner;
       free.put(0L, size);
+    }
+
+    /** Takes memory from another arena. */
+    Slab(Block block) {
+      this(block.slab.start == null ? null : block.pointer(), block.size, null, block);
+    }
+
+    /** Takes the memory of another slab as well. */
+    Slab(Slab other) {
+      this(other.start, other.size, other.memory, other.owner);
+      if (owner != null) {
+        owner.retain();
+      } else if (memory != null) {
+        memory.slabs++;
+      }
+    }
+
+    /** Takes memory from the system. */
+    static Slab ofSystem(long size) {
+      if (!NativeArrays.inHostMemory()) {
+        return new Slab(null, size, null, null);
+      }
+      long alignment = size < MemoryAdvice.LARGE_PAGE ? ALIGNMENT : MemoryAdvice.LARGE_PAGE;
+      Memory memory = new Memory(size + alignment);
+      BytePointer start = memory.pointer.getPointer(BytePointer.class, (alignment - memory.pointer.address() % alignment) % alignment);
+      MemoryAdvice.preferLargePages(start.address(), size);
+      return new Slab(start, size, memory, null);
+    }
+
+    void trim() {
+      if (used == 0) {
+        close();
+      } else if (memory != null) {
+        MemoryAdvice.discard(start.address() + used, size - used);
+      }
     }
 
     void close() {
       if (owner != null) {
         owner.release();
       } else if (memory != null) {
-        memory.deallocate();
+        memory.leave();
       }
     }
 
     BytePointer at(long offset) {
-      return memory.getPointer(BytePointer.class, start + offset);
+      return start.getPointer(BytePointer.class, offset);
     }
 
     /** Takes a range back and joins it with free neighbours. */

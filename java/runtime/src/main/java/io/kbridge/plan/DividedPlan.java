@@ -32,10 +32,10 @@ final class DividedPlan extends Plan {
    * @param lanes a plan for each core, for a chunk of samples
    * @param division how the batch is cut
    * @param waits whether a call waits for its cores; otherwise it has what is free
+   * @param arena the memory that those of the lanes are parts of
    * @return the plan
    */
-  static Plan of(List<Plan> lanes, Division division, boolean waits) {
-    Arena arena = new Arena();
+  static Plan of(List<Plan> lanes, Division division, boolean waits, Arena arena) {
     Map<String, INDArray> outputs = new LinkedHashMap<>();
     lanes.get(0).outputs().forEach((name, part) -> outputs.put(name, whole(arena, part, division)));
     return new DividedPlan(lanes, division, waits, outputs, arena);
@@ -93,12 +93,13 @@ final class DividedPlan extends Plan {
   }
 
   @Override
-  public long arenaBytes() {
-    return super.arenaBytes() + lanes.stream().mapToLong(Plan::arenaBytes).sum();
+  void rehearse(boolean alike) {
+    lanes.forEach(lane -> lane.rehearse(alike));
   }
 
   @Override
   void complete() {
+    super.complete();
     lanes.forEach(Plan::complete);
   }
 

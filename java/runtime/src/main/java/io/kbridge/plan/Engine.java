@@ -123,8 +123,13 @@ public interface Engine extends AutoCloseable {
       return null;
     }
 
-    /** Gets the plan ready for runs that only tell how long they take: what they give may be anything. */
-    default void rehearse() {}
+    /**
+     * Gets the plan ready for runs that only tell how long they take: what they give may be anything. Both plans that are compared have been
+     * compiled.
+     *
+     * @param alike whether the other plan is compiled for the same samples and threads, so that what both read in the same way may take no time
+     */
+    default void rehearse(boolean alike) {}
 
     /** Gets the plan ready to be used: does what would have been in vain if the other way is faster. */
     default void complete() {}

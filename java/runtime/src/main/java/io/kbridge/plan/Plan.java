@@ -96,14 +96,25 @@ public class Plan implements AutoCloseable {
     return arena.bytes();
   }
 
-  /** Gets ready for runs that only tell how long they take. */
-  void rehearse() {
-    session.rehearse();
+  /**
+   * Gets ready for runs that only tell how long they take.
+   *
+   * @param alike whether the plan that this one is compared with is compiled for the same samples and threads
+   */
+  void rehearse(boolean alike) {
+    session.rehearse(alike);
   }
 
   /** Gets ready for runs of which somebody reads what they give. */
   void complete() {
+    // NB: in this order, so that both are not there at once: memory that another plan alone has used, and weights.
+    arena.trim();
     session.complete();
+  }
+
+  /** Returns the plan's own memory. */
+  Arena arena() {
+    return arena;
   }
 
   /** Returns the values the plan was compiled for, in its own memory. */

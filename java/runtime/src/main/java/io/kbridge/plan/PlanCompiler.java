@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -121,7 +122,7 @@ public final class PlanCompiler implements AutoCloseable {
    * @return the plan; the caller closes it
    */
   public Plan compile(Map<String, long[]> shapes, Collection<String> wanted, boolean useEngine) {
-    return onThreads(shapes, used -> complete(compile(shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE, used), shapes));
+    return onThreads(shapes, used -> complete(compile(Arena::new, shapes, wanted, useEngine ? engine.start() : Engine.Session.NONE, used), shapes));
   }
 
   /**
@@ -142,7 +143,7 @@ public final class PlanCompiler implements AutoCloseable {
       // NB: not by the clock, which for so short runs tells how far the JVM has compiled the code.
       boolean helps = keepsApart && !choice.equals("never") && Work.isWorthHelp(graph, shapes);
       Division halves = helps ? Division.once(shapes, threads) : null;
-      return halves == null ? compileWhole(inputs, wanted, used) : divide(halves, inputs, wanted, false);
+      return halves == null ? compileWhole(inputs, wanted, used) : divide(new Arena(), halves, inputs, wanted, false);
     }
     Division division = dividing && keepsApart ? Division.of(shapes, used) : null;
     if (division == null) {
@@ -155,15 +156,15 @@ public final class PlanCompiler implements AutoCloseable {
       }
       found.close();
     }
-    return dividing ? divide(division, inputs, wanted, true) : compileWhole(inputs, wanted, used);
+    return dividing ? divide(new Arena(), division, inputs, wanted, true) : compileWhole(inputs, wanted, used);
   }
 
   /** Finds out once whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
   private Plan chooseDivision(Division division, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Plan whole = compileWhole(inputs, wanted, used);
-    Plan divided = divide(division, inputs, wanted, true);
-    whole.complete();
-    divided.complete();
+    Plan divided = divide(Arena.instead(whole.arena()), division, inputs, wanted, true);
+    whole.rehearse(false);
+    divided.rehearse(false);
     dividing = Race.isFaster(divided, whole, inputs);
     dividingIsKnown = true;
     Plan better = dividing ? divided : whole;
@@ -173,32 +174,32 @@ public final class PlanCompiler implements AutoCloseable {
     return better;
   }
 
-  private Plan divide(Division division, Map<String, INDArray> inputs, Collection<String> wanted, boolean waits) {
+  private Plan divide(Arena arena, Division division, Map<String, INDArray> inputs, Collection<String> wanted, boolean waits) {
     List<Plan> lanes = new ArrayList<>();
     Map<String, long[]> shapes = division.chunkShapes(inputs);
     for (int lane = 0; lane < division.lanes(); lane++) {
-      lanes.add(Threads.onOne(() -> compile(shapes, wanted, engine.start(), 1)));
+      lanes.add(Threads.onOne(() -> compile(() -> Arena.part(arena), shapes, wanted, engine.start(), 1)));
     }
-    return DividedPlan.of(lanes, division, waits);
+    return DividedPlan.of(lanes, division, waits, arena);
   }
 
   private Plan compileWhole(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Map<String, long[]> shapes = PlanCache.shapes(inputs);
     Engine.Session session = engine.start();
-    Plan plan = compile(shapes, wanted, session, used);
+    Plan plan = compile(Arena::new, shapes, wanted, session, used);
     Engine.Session other = session.alternative();
     if (other == null) {
       return plan;
     }
     Plan second;
     try {
-      second = compile(shapes, wanted, other, used);
+      second = compile(() -> Arena.instead(plan.arena()), shapes, wanted, other, used);
     } catch (Engine.Unsuitable e) {
       session.prefer();
       return plan;
     }
-    plan.rehearse();
-    second.rehearse();
+    plan.rehearse(true);
+    second.rehearse(true);
     boolean better = Race.isFaster(second, plan, inputs);
     // NB: in this order, so that what the plan alone has used is given back.
     (better ? plan : second).close();
@@ -219,11 +220,12 @@ public final class PlanCompiler implements AutoCloseable {
         });
   }
 
-  private Plan compile(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session first, int used) {
+  private Plan compile(
+      Supplier<Arena> memory, Map<String, long[]> shapes, Collection<String> wanted, Engine.Session first, int used) {
     Engine.Session session = first;
     while (true) {
       try {
-        return compileOnce(shapes, wanted, session, used);
+        return compileOnce(memory.get(), shapes, wanted, session, used);
       } catch (Engine.Unsuitable e) {
         session = session.without(e.node());
         if (session == null) {
@@ -256,8 +258,8 @@ public final class PlanCompiler implements AutoCloseable {
         e);
   }
 
-  private Plan compileOnce(Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
-    Arena arena = new Arena();
+  private Plan compileOnce(
+      Arena arena, Map<String, long[]> shapes, Collection<String> wanted, Engine.Session session, int used) {
     boolean done = false;
     try {
       Plan plan = compile(arena, session, shapes, wanted, used);

@@ -18,18 +18,36 @@ final class Ground implements AutoCloseable {
 
   private static final long LEAST = 72L << 20;
 
-  private Arena arena;
-  private Arena.Block block;
+  private final Piece written = new Piece();
+  private final Piece blank = new Piece();
 
   /** Returns memory, at least so many bytes of it; it is another one than before if that was smaller. */
   BytePointer memory(long bytes) {
-    if (block == null || block.bytes() < bytes) {
-      close();
-      arena = Arena.growing();
-      block = arena.allocate(Math.max(LEAST, bytes));
-      clear(block.pointer(), block.bytes());
+    return atLeast(bytes, Math.max(LEAST, bytes));
+  }
+
+  /** Returns memory as {@link #memory} does, no more than needed if nothing more is needed for a while. */
+  BytePointer only(long bytes) {
+    if (written.bytes() > Math.max(LEAST, bytes)) {
+      written.close();
     }
-    return block.pointer();
+    return atLeast(bytes, bytes);
+  }
+
+  private BytePointer atLeast(long bytes, long taken) {
+    if (written.bytes() < bytes) {
+      written.take(taken);
+      clear(written.pointer(), written.bytes());
+    }
+    return written.pointer();
+  }
+
+  /** Returns memory to be read only, at least so many bytes of it: it never was written, so that it takes up no memory and hardly any time. */
+  Pointer blank(long bytes) {
+    if (blank.bytes() < bytes) {
+      blank.take(bytes);
+    }
+    return blank.pointer();
   }
 
   /** Sets memory to zero, all threads together. */
@@ -48,10 +66,35 @@ final class Ground implements AutoCloseable {
   /** Gives the memory back. */
   @Override
   public void close() {
-    if (arena != null) {
-      arena.close();
-      arena = null;
-      block = null;
+    written.close();
+    blank.close();
+  }
+
+  /** Memory of the system. */
+  private static final class Piece {
+    private Arena arena;
+    private Arena.Block block;
+
+    void take(long bytes) {
+      close();
+      arena = Arena.growing();
+      block = arena.allocate(bytes);
+    }
+
+    long bytes() {
+      return block == null ? 0 : block.bytes();
+    }
+
+    BytePointer pointer() {
+      return block.pointer();
+    }
+
+    void close() {
+      if (arena != null) {
+        arena.close();
+        arena = null;
+        block = null;
+      }
     }
   }
 }

@@ -134,8 +134,8 @@ final class OneDnnSession implements Engine.Session {
   }
 
   @Override
-  public void rehearse() {
-    weights.borrowMissing(ground());
+  public void rehearse(boolean alike) {
+    weights.borrowMissing(ground(), alike);
   }
 
   @Override

@@ -15,12 +15,10 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.bytedeco.dnnl.memory;
-import org.bytedeco.dnnl.reorder;
-import org.bytedeco.dnnl.stream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -35,6 +33,8 @@ final class Weights implements AutoCloseable {
   private static final long ALIGNMENT = 64;
   // NB: numbers that take as much memory as is worth a system call.
   private static final long LARGE = 1L << 20;
+  // NB: weights in memory that is lent are in the caches no more when it begins again from the start.
+  private static final long LENT = 2 * Ground.CACHE;
 
   private final Map<String, List<Packed>> packed = new HashMap<>();
   private final Map<String, Boolean> finite = new HashMap<>();
@@ -120,23 +120,42 @@ final class Weights implements AutoCloseable {
   }
 
   private void pack(Packed one) {
-    one.pack();
-    told.run();
+    one.pack(told);
   }
 
-  /** Lets weights that are not packed lie in other memory for a while, one after the other and from the start again, never in the caches. */
-  private synchronized void lend(Set<Packed> mine, Ground ground) {
+  /**
+   * Lets weights that are not packed lie in other memory for a while, one after the other and from the start again, never in the caches. Between plans
+   * that are alike, what is larger than that memory and is read by both lies where it takes none, and no time.
+   */
+  private synchronized void lend(Set<Packed> mine, Ground ground, boolean alike) {
     List<Packed> missing = missing(mine);
-    // NB: as much as another plan beside this one will ask for, so that the memory stays where it is.
-    LongStream all = packed.values().stream().flatMap(List::stream).filter(Packed::isMissing).mapToLong(Packed::bytes);
-    long size = Math.max(2 * Ground.CACHE, all.max().orElse(0));
-    BytePointer memory = ground.memory(size);
+    if (missing.isEmpty()) {
+      return;
+    }
+    Predicate<Packed> blank = one -> alike && one.users > 1 && one.bytes() > LENT;
+    // NB: as much as the plans beside this one ask for, so that the memory stays where it is.
+    List<Packed> all = packed.values().stream().flatMap(List::stream).filter(one -> one.isMissing() && one.users > 0).collect(Collectors.toList());
+    long sum = all.stream().filter(blank.negate()).mapToLong(one -> aligned(one.bytes())).sum();
+    long size = Math.max(Math.min(LENT, Math.max(ALIGNMENT, sum)), most(all, blank.negate()));
+    BytePointer memory = ground.only(size);
     long at = 0;
     for (Packed one : missing) {
-      at = at + one.bytes() > size ? 0 : at;
-      one.lie(memory.getPointer(BytePointer.class, at));
-      at += (one.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+      if (blank.test(one)) {
+        one.lie(ground.blank(most(all, blank)));
+      } else {
+        at = at + one.bytes() > size ? 0 : at;
+        one.lie(memory.getPointer(BytePointer.class, at));
+        at += aligned(one.bytes());
+      }
     }
+  }
+
+  private static long aligned(long bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  private static long most(List<Packed> some, Predicate<Packed> which) {
+    return some.stream().filter(which).mapToLong(Packed::bytes).max().orElse(0);
   }
 
   private synchronized boolean isFinite(String name, INDArray content) {
@@ -193,13 +212,9 @@ final class Weights implements AutoCloseable {
       lie(own.pointer());
     }
 
-    void pack() {
-      try (Pointer from = content.get();
-          memory source = new memory(given, OneDnn.cpu(), from);
-          reorder copy = new reorder(source, memory);
-          stream stream = new stream(OneDnn.cpu())) {
-        copy.execute(stream, source, memory);
-        stream._wait();
+    void pack(Runnable told) {
+      try (Pointer from = content.get()) {
+        Portions.copy(given, from, memory, told);
       }
       given.close();
       given = null;
@@ -230,9 +245,15 @@ final class Weights implements AutoCloseable {
       this.weights = weights;
     }
 
-    /** Lets what has not been packed be anything in some memory: runs of the plan then take as long as ever. */
-    void borrowMissing(Ground ground) {
-      weights.lend(mine, ground);
+    /**
+     * Lets what has not been packed be anything in some memory: runs of the plan then take as long as ever, but for what two plans that are alike have
+     * in common.
+     *
+     * @param ground the memory
+     * @param alike whether the other plan that is compared is alike
+     */
+    void borrowMissing(Ground ground, boolean alike) {
+      weights.lend(mine, ground, alike);
     }
 
     /** Packs what has not been packed. */

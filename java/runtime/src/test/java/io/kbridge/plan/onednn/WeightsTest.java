@@ -47,7 +47,7 @@ public class WeightsTest {
       try (Weights.Use closed = new Weights.Use(weights)) {
         one = numbers(closed, "one", 1);
         numbers(closed, "two", 2);
-        closed.borrowMissing(ground);
+        closed.borrowMissing(ground, false);
       }
       assertSame(one, numbers(kept, "one", 4));
       memory three = numbers(kept, "three", 3);
@@ -56,6 +56,25 @@ public class WeightsTest {
       assertEquals(2, packed.get());
       assertArrayEquals(filled(1), content(one), 0);
       assertArrayEquals(filled(3), content(three), 0);
+    }
+  }
+
+  @Test
+  public void whatAlikePlansBothReadLiesWhereNothingWasWritten() {
+    int large = (int) (2 * Ground.CACHE / Float.BYTES + 1);
+    try (Weights weights = new Weights(() -> {});
+        Weights.Use one = new Weights.Use(weights);
+        Weights.Use other = new Weights.Use(weights);
+        Ground ground = new Ground()) {
+      memory common = one.numbers("common", OneDnn.plain(large), () -> new float[large]);
+      assertSame(common, other.numbers("common", OneDnn.plain(large), () -> new float[large]));
+      memory own = one.numbers("own", OneDnn.plain(large), () -> new float[large]);
+      one.borrowMissing(ground, true);
+      assertEquals(ground.blank(1).address(), common.get_data_handle().address());
+      assertEquals(ground.memory(1).address(), own.get_data_handle().address());
+      one.borrowMissing(ground, false);
+      other.borrowMissing(ground, false);
+      assertEquals(ground.memory(1).address(), common.get_data_handle().address());
     }
   }
 
