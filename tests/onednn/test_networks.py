@@ -10,7 +10,7 @@ from keras import layers
 from kbridge.parity.reference import record
 from tests.weights import calibrate, randomise
 
-WAYS = ("never", "always")
+WAYS = ("never", "always", "tiles")
 
 
 def images(*shape: int) -> np.ndarray:
@@ -85,18 +85,30 @@ def depthwise() -> keras.Model:
     return keras.Model(x, [y, layers.GlobalMaxPooling2D()(y)])
 
 
+def tiled() -> keras.Model:
+    """Images that tiles of four do not divide, and padding on some of their sides."""
+    x = layers.Input((19, 22, 32))
+    y = layers.Conv2D(48, 3, activation="relu")(x)
+    y = layers.Conv2D(32, 3, use_bias=False, padding="same")(y)
+    y = layers.ZeroPadding2D(((2, 0), (1, 3)))(y)
+    y = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(64, 3)(y)))
+    y = layers.Conv2D(32, 3, padding="same", activation="elu")(y)
+    return keras.Model(x, [y, layers.Conv2D(16, 3)(layers.ReLU(negative_slope=0.1)(y))])
+
+
 NETWORKS = (
     (depthwise, (3, 13, 11, 8)),
     (residual, (3, 17, 19, 3)),
     (preactivated, (2, 12, 12, 16)),
     (shared, (2, 10, 10, 32)),
     (narrow, (3, 14, 16, 1)),
+    (tiled, (2, 19, 22, 32)),
 )
 
 
-def check(model: keras.Model, x: np.ndarray, exported) -> list[dict]:
+def check(model: keras.Model, x: np.ndarray, exported, threads: int | None = None) -> list[dict]:
     expected = keras.tree.flatten(model(x, training=False))
-    ours = exported(model, engine="onednn")
+    ours = exported(model, engine="onednn", threads=threads)
     plain = exported(model, engine="nd4j")
     for samples in (x, x[:1], x):  # NB: a second plan shares the weights; the first runs again.
         actual = keras.tree.flatten(ours.predict_on_batch(samples))
@@ -109,22 +121,34 @@ def check(model: keras.Model, x: np.ndarray, exported) -> list[dict]:
     return ours.plan_steps(x)
 
 
+def threads(way: str) -> int | None:
+    """Tiles are for plans on one core."""
+    return 1 if way == "tiles" else None
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("build", "shape"), NETWORKS)
 def test_small_networks(exported, winograd, build, shape, way):
     winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    steps = check(model, x, exported)
+    steps = check(model, x, exported, threads(way))
     assert all(step["implementation"].startswith("oneDNN") for step in steps), steps
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
 
 
-def test_winograd_is_used_where_it_is_asked_for(exported, winograd):
-    winograd("always")
-    x = images(3, 17, 19, 3)
-    steps = check(calibrate(randomise(residual()), x), x, exported)
-    assert any("wino" in step["implementation"] for step in steps), steps
+@pytest.mark.parametrize(
+    ("way", "name", "build", "shape"),
+    [
+        ("always", "wino_", residual, (3, 17, 19, 3)),
+        ("tiles", "Winograd", tiled, (2, 19, 22, 32)),
+    ],
+)
+def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, name, build, shape):
+    winograd(way)
+    x = images(*shape)
+    steps = check(calibrate(randomise(build()), x), x, exported, threads(way))
+    assert sum(name in step["implementation"] for step in steps) >= 2, steps
 
 
 def seen_alone(ours, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -140,7 +164,7 @@ def test_fused_layers_can_still_be_seen(exported, winograd, build, shape, way):
     x = images(*shape)
     model = calibrate(randomise(build()), x)
     recording = record(model, x)
-    ours = exported(model, engine="onednn")
+    ours = exported(model, engine="onednn", threads=threads(way))
     for seen in (ours.values(x), seen_alone(ours, x)):
         for layer in ours.layer_outputs:
             wants = recording.layers[layer["scope"], layer["call"]]
@@ -181,5 +205,5 @@ def test_applications(exported, winograd, name, size, way):
     winograd(way)
     x = images(2, size, size, 3)
     model = calibrate(randomise(getattr(keras.applications, name)(weights=None)), x)
-    steps = check(model, x, exported)
+    steps = check(model, x, exported, threads(way))
     assert all(step["implementation"].startswith("oneDNN") for step in steps), steps

@@ -105,7 +105,11 @@ final class DividedPlan extends Plan {
 
   @Override
   void prefer() {
-    lanes.get(0).prefer();
+    Threads.onOne(
+        () -> {
+          lanes.get(0).prefer();
+          return null;
+        });
   }
 
   @Override

@@ -177,16 +177,22 @@ public final class PlanCompiler implements AutoCloseable {
   private Plan divide(Arena arena, Division division, Map<String, INDArray> inputs, Collection<String> wanted, boolean waits) {
     List<Plan> lanes = new ArrayList<>();
     Map<String, long[]> shapes = division.chunkShapes(inputs);
-    for (int lane = 0; lane < division.lanes(); lane++) {
-      lanes.add(Threads.onOne(() -> compile(() -> Arena.part(arena), shapes, wanted, engine.start(), 1)));
+    Supplier<Arena> memory = () -> Arena.part(arena);
+    lanes.add(Threads.onOne(() -> compileWhole(memory, division.chunkOf(inputs), wanted, 1)));
+    while (lanes.size() < division.lanes()) {
+      lanes.add(Threads.onOne(() -> compile(memory, shapes, wanted, engine.start(), 1)));
     }
     return DividedPlan.of(lanes, division, waits, arena);
   }
 
   private Plan compileWhole(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
+    return compileWhole(Arena::new, inputs, wanted, used);
+  }
+
+  private Plan compileWhole(Supplier<Arena> memory, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     Map<String, long[]> shapes = PlanCache.shapes(inputs);
     Engine.Session session = engine.start();
-    Plan plan = compile(Arena::new, shapes, wanted, session, used);
+    Plan plan = compile(memory, shapes, wanted, session, used);
     Engine.Session other = session.alternative();
     if (other == null) {
       return plan;

@@ -87,12 +87,9 @@ final class Convolution {
     if (pairs != null) {
       return pairs;
     }
-    Trial trial = suitsWinograd() ? site.session().trial(key(), this::trial) : null;
-    if (trial != null && trial.gains(site.isBlocked(site.chain().source()), site.isBlocked(site.result()))) {
-      OpMapping mapping = lower(Form.winograd(from(true), to(true), trial.implementation()));
-      if (mapping != null) {
-        return mapping;
-      }
+    OpMapping faster = suitsWinograd() ? lowerFaster() : null;
+    if (faster != null) {
+      return faster;
     }
     boolean inBlocks = site.session().inBlocks() && window.channelsLast() && Layout.hasBlocks(to(false).shape()) && (groups == 1 || depthwise);
     // NB: oneDNN reads images of a few channels into blocks, where they come as planes.
@@ -102,6 +99,18 @@ final class Convolution {
     }
     OpMapping rows = depthwise && numbers == Numbers.FLOAT && groups < MANY ? lower(Form.named(from(false), to(false), ROWS)) : null;
     return rows == null ? lower(Form.direct(from(false), to(false))) : rows;
+  }
+
+  /** Finds a faster way than the direct one, by Winograd's algorithm; null if there is none. */
+  private OpMapping lowerFaster() {
+    Winograd tiles = Winograd.find(site, x, w, window, affine);
+    Winograd tried = tiles == null || !tiles.isLarge() ? null : tiles;
+    Trial trial = site.session().trial(key() + (tried == null ? "" : " or in tiles"), byClock -> trial(byClock, tried));
+    Trial.Way way = trial == null ? Trial.Way.DIRECT : trial.fastest(site.isBlocked(site.chain().source()), site.isBlocked(site.result()));
+    if (way == Trial.Way.TILES) {
+      return tiles == null ? null : tiles.mapping(x);
+    }
+    return way == Trial.Way.BLOCKS ? lower(Form.winograd(from(true), to(true), trial.implementation())) : null;
   }
 
   private Layout from(boolean blocked) {
@@ -157,7 +166,7 @@ final class Convolution {
   }
 
   /** Finds out which algorithm is faster; null if there is no choice. */
-  private Trial trial(boolean byClock) {
+  private Trial trial(boolean byClock, Winograd tiles) {
     primitive_attr plain = PostOps.none(site).attr();
     try (OneDnnSession aside = site.session().aside()) {
       convolution_forward.primitive_desc direct = OneDnn.ask(() -> describe(Form.direct(from(false), to(false)), plain));
@@ -166,12 +175,15 @@ final class Convolution {
         ways.add(aside.own(describe(Form.winograd(from(true), to(true), implementation), plain)));
       }
       convolution_forward.primitive_desc blocked = OneDnn.ask(() -> describe(Form.direct(from(true), to(true)), plain));
-      if (direct == null || blocked == null || ways.isEmpty()) {
+      if (direct == null || blocked == null || ways.isEmpty() && tiles == null) {
         return null;
       }
       aside.own(direct);
       aside.own(blocked);
-      return byClock ? Trial.run(aside, direct, blocked, ways) : Trial.decided(ways.get(0));
+      if (!byClock) {
+        return ways.isEmpty() ? null : Trial.decided(ways.get(0));
+      }
+      return Trial.run(aside, direct, blocked, ways, tiles);
     }
   }
 

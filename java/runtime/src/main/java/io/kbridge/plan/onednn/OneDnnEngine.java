@@ -6,6 +6,8 @@ import io.kbridge.KBridgeException;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ModelGraph;
 import io.kbridge.plan.Engine;
+import io.kbridge.plan.Threads;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
@@ -16,7 +18,10 @@ import java.util.function.Function;
  * convolutions, or with channels in blocks everywhere.
  */
 public final class OneDnnEngine implements Engine {
-  /** The system property that decides for Winograd's algorithm ({@code always}) or against ({@code never}), not the clock ({@code measure}). */
+  /**
+   * The system property that decides for oneDNN's code for Winograd's algorithm ({@code always}), for ours ({@code tiles}), or against the algorithm
+   * ({@code never}), not the clock ({@code measure}).
+   */
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
 
   private final String choice;
@@ -25,7 +30,9 @@ public final class OneDnnEngine implements Engine {
   private final Quantisation quantisation;
   private final Set<String> avoided = ConcurrentHashMap.newKeySet();
   private final Ground ground = new Ground();
-  private Boolean preferred;
+  // NB: for each number of threads. What is faster on one core need not be on two.
+  private final Map<Integer, Boolean> preferred = new ConcurrentHashMap<>();
+  private final Boolean decided;
 
   /**
    * Makes the engine for float32; loads oneDNN.
@@ -61,14 +68,12 @@ public final class OneDnnEngine implements Engine {
     weights = new Weights(packed);
     // NB: Winograd's algorithm is there for float32 only.
     choice = bfloat16 || calibration != null ? "never" : System.getProperty(WINOGRAD, "measure");
-    if (!choice.equals("measure")) {
-      preferred = choice.equals("always");
-    }
+    decided = choice.equals("measure") ? null : Boolean.valueOf(choice.equals("always"));
   }
 
   @Override
   public Session start() {
-    return start(Boolean.TRUE.equals(preferred));
+    return start(Boolean.TRUE.equals(preferred()));
   }
 
   @Override
@@ -101,14 +106,18 @@ public final class OneDnnEngine implements Engine {
     return avoided.add(node.name());
   }
 
-  /** Tells whether it is still open which way is faster. */
+  /** Tells whether it is still open which way is faster for plans on as many threads as the calling one may use. */
   boolean isUndecided() {
-    return preferred == null;
+    return preferred() == null;
   }
 
-  /** Decides for one of the two ways. */
+  private Boolean preferred() {
+    return decided == null ? preferred.get(Threads.allowed()) : decided;
+  }
+
+  /** Decides for one of the two ways, for plans on as many threads as the calling one may use. */
   void prefer(boolean inBlocks) {
-    preferred = inBlocks;
+    preferred.put(Threads.allowed(), inBlocks);
     weights.dropUnused();
   }
 
@@ -122,6 +131,9 @@ public final class OneDnnEngine implements Engine {
   Trial trial(String key, Function<Boolean, Trial> trial) {
     if (choice.equals("never")) {
       return null;
+    }
+    if (choice.equals("tiles")) {
+      return Trial.tiled();
     }
     return choice.equals("always") ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
   }

@@ -32,7 +32,7 @@ final class OneDnnSession implements Engine.Session {
   private final Set<String> blocked = new HashSet<>();
   private final Set<String> half = new HashSet<>();
   private final Set<String> small = new HashSet<>();
-  private boolean gainsFromBlocks;
+  private double gainOfBlocks;
   private boolean closed;
 
   OneDnnSession(OneDnnEngine engine, boolean inBlocks, Weights weights) {
@@ -125,12 +125,16 @@ final class OneDnnSession implements Engine.Session {
 
   @Override
   public Engine.Session without(GraphNode node) {
+    if (touches(blocked, node)) {
+      // NB: while it is still open which way is faster, the other one is there already.
+      return engine.isUndecided() ? null : engine.start(false);
+    }
     return (touches(half, node) || touches(small, node)) && engine.avoid(node) ? engine.start(inBlocks) : null;
   }
 
   @Override
   public Engine.Session alternative() {
-    return !inBlocks && gainsFromBlocks && engine.isUndecided() ? engine.start(true) : null;
+    return !inBlocks && gainOfBlocks > 0 && engine.isUndecided() ? engine.start(true) : null;
   }
 
   @Override
@@ -191,7 +195,7 @@ final class OneDnnSession implements Engine.Session {
   /** Returns what is known of a convolution's algorithms; see {@link OneDnnEngine#trial}. */
   Trial trial(String key, Function<Boolean, Trial> trial) {
     Trial found = engine.trial(key, trial);
-    gainsFromBlocks |= found != null && found.gains();
+    gainOfBlocks += found == null ? 0 : found.gainOfBlocks();
     return found;
   }
 

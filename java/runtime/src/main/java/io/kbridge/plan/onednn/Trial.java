@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
@@ -37,6 +38,7 @@ final class Trial {
   // NB: its kernels are up to four times as large, and come from farther away in a whole network than in a trial.
   private static final double MARGIN = 0.9;
   private static final long ENOUGH_NS = 60_000_000;
+  private static final double NEVER = Double.POSITIVE_INFINITY;
   private static final int MOST_KNOWN = 4096;
   // NB: of all models of the process: the time depends on nothing that is the model's own. Null where there was nothing to try.
   private static final Map<String, Trial> KNOWN =
@@ -53,14 +55,26 @@ final class Trial {
   private final double direct;
   private final double blocked;
   private final double winograd;
+  private final double tiled;
   private final double copies;
 
-  private Trial(String implementation, double direct, double blocked, double winograd, double copies) {
+  private Trial(String implementation, double direct, double blocked, double winograd, double tiled, double copies) {
     this.implementation = implementation;
     this.direct = direct;
     this.blocked = blocked;
     this.winograd = winograd;
+    this.tiled = tiled;
     this.copies = copies;
+  }
+
+  /** How a convolution is computed. */
+  enum Way {
+    /** By its definition. */
+    DIRECT,
+    /** By oneDNN's code for Winograd's algorithm, with channels in blocks. */
+    BLOCKS,
+    /** By {@link Winograd}, with channels last. */
+    TILES
   }
 
   /**
@@ -86,56 +100,75 @@ final class Trial {
    * @param session owns what is needed meanwhile
    * @param direct the direct way
    * @param blocked the direct way with channels in blocks
-   * @param ways ways by Winograd's algorithm, each another implementation, at least one
+   * @param ways ways by Winograd's algorithm, each another implementation of oneDNN
+   * @param tiles the way by {@link Winograd}, or null
    * @return how long they take
    */
   static Trial run(
       OneDnnSession session,
       convolution_forward.primitive_desc direct,
       convolution_forward.primitive_desc blocked,
-      List<convolution_forward.primitive_desc> ways) {
-    Bench bench = new Bench(session.ground(), direct, blocked, ways);
+      List<convolution_forward.primitive_desc> ways,
+      Winograd tiles) {
+    Bench bench = new Bench(session.ground(), direct, blocked, ways, tiles);
     List<Step> timed = new ArrayList<>();
     timed.add(bench.copy(session, direct.src_desc(), blocked.src_desc()));
     timed.add(bench.copy(session, blocked.dst_desc(), direct.dst_desc()));
     timed.add(bench.convolution(session, direct));
     timed.add(bench.convolution(session, blocked));
     ways.forEach(way -> timed.add(bench.convolution(session, way)));
-    double[] times = shortest(bench, timed);
-    int best = 4;
-    for (int i = 5; i < times.length; i++) {
-      best = times[i] < times[best] ? i : best;
+    if (tiles != null) {
+      WinogradTransform.warmUp();
+      timed.add(bench.tiles(tiles));
     }
-    return new Trial(OneDnn.implementation(ways.get(best - 4)), times[2], times[3], times[best], times[0] + times[1]);
+    double[] times = shortest(bench, timed);
+    int best = -1;
+    for (int i = 0; i < ways.size(); i++) {
+      best = best < 0 || times[4 + i] < times[4 + best] ? i : best;
+    }
+    return new Trial(
+        best < 0 ? null : OneDnn.implementation(ways.get(best)), times[2], times[3], best < 0 ? NEVER : times[4 + best],
+        tiles == null ? NEVER : times[times.length - 1], times[0] + times[1]);
   }
 
-  /** Takes one implementation for the faster one without a look at the clock. */
+  /** Takes one implementation of oneDNN for the faster one without a look at the clock. */
   static Trial decided(convolution_forward.primitive_desc way) {
-    return new Trial(OneDnn.implementation(way), Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, 0, 0);
+    return new Trial(OneDnn.implementation(way), NEVER, NEVER, 0, NEVER, 0);
   }
 
-  /** Returns the fastest implementation of Winograd's algorithm. */
+  /** Takes {@link Winograd} for the faster one without a look at the clock. */
+  static Trial tiled() {
+    return new Trial(null, NEVER, NEVER, NEVER, 0, 0);
+  }
+
+  /** Returns oneDNN's fastest implementation of Winograd's algorithm. */
   String implementation() {
     return implementation;
   }
 
-  /** Tells whether Winograd's algorithm is the faster one where no copies are needed. */
-  boolean gains() {
-    return winograd < direct * MARGIN;
+  /** Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds; 0 if there is no clear gain. */
+  double gainOfBlocks() {
+    double plain = Math.min(Math.min(direct, tiled), winograd + copies);
+    double inBlocks = Math.min(blocked, winograd);
+    return tiled < inBlocks || winograd < direct * MARGIN ? plain - inBlocks : 0;
   }
 
   /**
-   * Tells whether Winograd's algorithm is the faster one.
+   * Tells which way is the fastest.
    *
    * @param blockedIn whether the input lies in blocks
    * @param blockedOut whether the result has to lie in blocks
    */
-  boolean gains(boolean blockedIn, boolean blockedOut) {
-    if (blockedIn && blockedOut) {
-      return winograd < blocked * MARGIN;
-    }
+  Way fastest(boolean blockedIn, boolean blockedOut) {
     double half = copies / 2;
-    return winograd + (blockedIn ? -half : half) + (blockedOut ? -half : half) < direct * MARGIN;
+    // NB: the direct way takes what lies in blocks as it is where both do, and none other.
+    double plain = blockedIn && blockedOut ? blocked : direct + (blockedIn ? half : 0) + (blockedOut ? half : 0);
+    double inBlocks = winograd + (blockedIn ? 0 : half) + (blockedOut ? 0 : half);
+    double inTiles = blockedIn || blockedOut ? NEVER : tiled;
+    if (Math.min(inBlocks, inTiles) >= plain * MARGIN) {
+      return Way.DIRECT;
+    }
+    return inBlocks < inTiles ? Way.BLOCKS : Way.TILES;
   }
 
   /** Finds the shortest time of each way, with the caches as a whole network leaves them: the input is there, kernels are not. */
@@ -182,21 +215,22 @@ final class Trial {
         Ground ground,
         convolution_forward.primitive_desc direct,
         convolution_forward.primitive_desc blocked,
-        List<convolution_forward.primitive_desc> ways) {
+        List<convolution_forward.primitive_desc> ways,
+        Winograd tiles) {
       List<convolution_forward.primitive_desc> all = new ArrayList<>(ways);
       all.add(direct);
       all.add(blocked);
-      place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc);
-      place(DNNL_ARG_BIAS, all, convolution_forward.primitive_desc::bias_desc);
-      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc);
-      place(DNNL_ARG_DST, all, convolution_forward.primitive_desc::dst_desc);
-      place(DNNL_ARG_SRC, all, convolution_forward.primitive_desc::src_desc);
+      place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc, tiles == null ? 0 : tiles.kernelBytes());
+      place(DNNL_ARG_BIAS, all, convolution_forward.primitive_desc::bias_desc, 0);
+      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc, tiles == null ? 0 : tiles.scratchBytes());
+      place(DNNL_ARG_DST, all, convolution_forward.primitive_desc::dst_desc, 0);
+      place(DNNL_ARG_SRC, all, convolution_forward.primitive_desc::src_desc, 0);
       this.ground = ground.memory(used + Ground.CACHE);
     }
 
     private void place(
-        int argument, List<convolution_forward.primitive_desc> all, Function<convolution_forward.primitive_desc, memory.desc> of) {
-      long most = 0;
+        int argument, List<convolution_forward.primitive_desc> all, Function<convolution_forward.primitive_desc, memory.desc> of, long least) {
+      long most = least;
       for (convolution_forward.primitive_desc one : all) {
         try (memory.desc desc = of.apply(one)) {
           most = Math.max(most, desc.get_size());
@@ -206,10 +240,16 @@ final class Trial {
       used += (most + PAGE - 1) / PAGE * PAGE;
     }
 
-    /** Puts the input, and nothing else, into the caches of all cores. */
+    /** Puts the input, and scratch memory, and nothing else, into the caches. */
     void prepare() {
       Ground.clear(at(used), Ground.CACHE);
-      Pointer.memset(at(places.get(DNNL_ARG_SRC)[0]), 0, places.get(DNNL_ARG_SRC)[1]);
+      // NB: scratch memory too, which the step before has used.
+      warm(DNNL_ARG_SCRATCHPAD);
+      warm(DNNL_ARG_SRC);
+    }
+
+    private void warm(int argument) {
+      Pointer.memset(at(places.get(argument)[0]), 0, places.get(argument)[1]);
     }
 
     private BytePointer at(long offset) {
@@ -232,6 +272,16 @@ final class Trial {
       bind(session, call, DNNL_ARG_DST, way.dst_desc());
       bind(session, call, DNNL_ARG_SCRATCHPAD, way.scratchpad_desc());
       return call.step();
+    }
+
+    Step tiles(Winograd way) {
+      long[] taken = {places.get(DNNL_ARG_SCRATCHPAD)[0]};
+      LongFunction<Pointer> scratch =
+          bytes -> {
+            taken[0] += bytes;
+            return at(taken[0] - bytes);
+          };
+      return way.step(scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), way.kernelAt(at(places.get(DNNL_ARG_WEIGHTS)[0])));
     }
 
     private void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {
