@@ -18,6 +18,9 @@ public final class Threads {
   private static final ThreadLocal<Integer> TAKEN = ThreadLocal.withInitial(() -> 0);
   /** How many calls run on their own thread alone. */
   private static final AtomicInteger ALONE = new AtomicInteger();
+  // NB: two threads that call in a loop do so at once most of the time, but not all of it.
+  private static final long CROWD_NS = 1_000_000;
+  private static volatile long lastCrowd = System.nanoTime() - CROWD_NS;
 
   private Threads() {}
 
@@ -101,8 +104,8 @@ public final class Threads {
     if (wanted > 0) {
       FREE.acquireUninterruptibly(wanted);
       TAKEN.set(wanted);
-    } else if (outermost) {
-      ALONE.incrementAndGet();
+    } else if (outermost && ALONE.incrementAndGet() > 1) {
+      lastCrowd = System.nanoTime();
     }
   }
 
@@ -116,7 +119,8 @@ public final class Threads {
   }
 
   /**
-   * Takes more cores for a call that runs on its own thread alone, if no other call runs; does not wait for them.
+   * Takes more cores for a call that runs on its own thread alone, if no other call runs, or has run at the same time a moment ago; does not wait for
+   * them.
    *
    * @param threads how many threads are to run, the call's own one included
    * @param action what to run meanwhile
@@ -124,7 +128,7 @@ public final class Threads {
    */
   static boolean withFree(int threads, Runnable action) {
     int wanted = Math.min(threads, CORES);
-    if (TAKEN.get() > 0 || ALONE.get() > 1 || !FREE.tryAcquire(wanted)) {
+    if (TAKEN.get() > 0 || ALONE.get() > 1 || System.nanoTime() - lastCrowd < CROWD_NS || !FREE.tryAcquire(wanted)) {
       return false;
     }
     TAKEN.set(wanted);

@@ -131,6 +131,7 @@ public class CrewTest {
     assertFalse(Threads.with(1, () -> Threads.withFree(2, ran::incrementAndGet)));
     done.countDown();
     thread.join();
+    Thread.sleep(20);
     assertTrue(Threads.with(1, () -> Threads.withFree(2, ran::incrementAndGet)));
     assertEquals(2, ran.get());
   }
