@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kbridge.jvm.cpu import cpu_flags
 from kbridge.parity.reference import record
 from tests.weights import calibrate, randomise
 
@@ -137,6 +138,9 @@ def test_small_networks(exported, winograd, build, shape, way):
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
 
 
+@pytest.mark.skipif(
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, which Winograd's algorithm needs"
+)
 @pytest.mark.parametrize(
     ("way", "name", "build", "shape"),
     [
