@@ -139,7 +139,7 @@ def test_small_networks(exported, winograd, build, shape, way):
 
 
 @pytest.mark.skipif(
-    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, which Winograd's algorithm needs"
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
 )
 @pytest.mark.parametrize(
     ("way", "name", "build", "shape"),
