@@ -80,7 +80,7 @@ class Side:
 
 def main() -> None:
     """Serves until the standard input ends."""
-    from py4j.java_gateway import CallbackServerParameters, JavaGateway
+    from py4j.java_gateway import CallbackServerParameters, JavaGateway, server_started
 
     token = sys.stdin.readline().strip()
     parameters = CallbackServerParameters(
@@ -92,7 +92,11 @@ def main() -> None:
     )
     if not token:
         raise SystemExit("Expected a token. This is started by io.kbridge.KBridgePython.")
+    # NB: the server has a port before it listens, in a thread of its own.
+    listening = threading.Event()
+    server_started.connect(lambda **_: listening.set())
     gateway = JavaGateway(callback_server_parameters=parameters, python_server_entry_point=Side())
+    listening.wait()
     port = gateway.get_callback_server().get_listening_port()
     print(f"{GREETING}{port}", flush=True)
     while sys.stdin.readline():

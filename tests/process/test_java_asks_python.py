@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -73,6 +74,22 @@ def test_export_check_and_errors(classpath, tmp_path):
     assert told["no python"].startswith("PYTHON_UNAVAILABLE Expected to start the Python")
     assert told["dies"].startswith("PYTHON_UNAVAILABLE ")
     assert "exit status 3" in told["dies"]
+
+
+def test_python_listens_when_it_says_where():
+    late = "run = py4j.java_gateway.CallbackServer.run; "
+    late += "py4j.java_gateway.CallbackServer.run = lambda self: (time.sleep(1), run(self))"
+    script = f"import time, py4j.java_gateway; {late}; import kbridge.for_java as f; f.main()"
+    python = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    )
+    with python:
+        python.stdin.write(b"token\n")
+        python.stdin.flush()
+        port = int(python.stdout.readline().rpartition(b" ")[2])
+        socket.create_connection(("127.0.0.1", port), 10).close()
+        python.stdin.close()
+        assert python.wait(10) == 0
 
 
 def post(port, path, data):
