@@ -65,15 +65,17 @@ def main(arguments: list[str] | None = None) -> None:
             kept = results.kept(options.output / _RESULTS, described) if options.keep else []
         except results.OtherMachineError as e:
             raise SystemExit(str(e)) from e
+        names = [section.NAME for section in SECTIONS]
         cells: list[Cell] = []
         for section in sections:
             for cell in section.run(context):
                 cell.measured = described["date"]
                 cells.append(cell)
                 bars.console.print(report.line(cell), markup=False)
-            # NB: after each section, so that a run which is ended leaves what it has.
+                # NB: so that a run which is ended leaves what it has, for one with --keep.
+                found = results.merged(kept, cells, names)
+                results.save(options.output / _RESULTS, described, found)
             described["load average at the end"] = machine.load_average()
-            names = [section.NAME for section in SECTIONS]
             _write(options.output, described, results.merged(kept, cells, names), context.timing)
     console.print(f"Report: {options.output / 'REPORT.md'}")
 
