@@ -121,7 +121,8 @@ class Case:
         path = Path(os.environ[SHARED_FOLDER]) / f"op-{hashlib.sha256(key).hexdigest()[:24]}.h5"
         if not path.exists():
             own = path.with_suffix(f".{os.getpid()}.h5")
-            kbridge.export(self.model(), own, sample=list(self.inputs))
+            # NB: the whole sample, whoever asks first: it is in the bundle, for self-tests.
+            kbridge.export(self.model(), own, sample=list(_WHOLE.get(self, self).inputs))
             # NB: another process may have written it meanwhile, and read it: that one stays.
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(own)
@@ -137,6 +138,8 @@ class Case:
         name = self.name if self._open() else f"{self.name}, alone"
         one = dataclasses.replace(self, name=name, inputs=tuple(x[:1] for x in self.inputs))
         _FAMILY[one] = _FAMILY[self]
+        if self._open():
+            _WHOLE[one] = self
         return one
 
     def ops(self) -> set[str]:
@@ -148,6 +151,8 @@ class Case:
 
 # The test module of each case.
 _FAMILY: dict[Case, str] = {}
+# The case that one of its rows was taken from, where both are of one model.
+_WHOLE: dict[Case, Case] = {}
 
 
 def families() -> dict[str, list[Case]]:

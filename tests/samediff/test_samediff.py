@@ -122,6 +122,39 @@ def test_one_element_in_two_axes_and_a_vector(jvm, tmp_path):
     assert [check(case, tmp_path / "graph.fb") for case in both] == ["said", "said"]
 
 
+def test_matrices_of_one_row_are_reduced(exported, tmp_path):
+    x = keras.Input((4,), name="x")
+    ops = keras.ops
+    reduced = [
+        ops.sum(x, axis=0),
+        ops.mean(x, axis=0, keepdims=True),
+        ops.max(x, axis=0),
+        ops.var(x, axis=0),
+        ops.logsumexp(x, axis=0, keepdims=True),
+        ops.any(x > 0, axis=0),
+        ops.min(x),
+    ]
+    native = keras.Model(x, reduced)
+    model = exported(native)
+    model.save_same_diff(tmp_path / "model.fb")
+    reloaded = Reloaded(tmp_path / "model.fb", ["x"], [o.name for o in model.outputs])
+    for rows in (1, 3):
+        given = np.random.default_rng(rows).normal(size=(rows, 4)).astype("float32")
+        for got, want in zip(reloaded(given), native(given), strict=True):
+            compare(got, np.asarray(want), 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "add", "graph", "probabilities"])
+def test_outputs_may_have_the_names_of_operations(exported, tmp_path, name):
+    layers = [keras.Input((4,), name="x"), keras.layers.Dense(3), keras.layers.Softmax(name=name)]
+    native = keras.Sequential(layers)
+    model = exported(native)
+    model.save_same_diff(tmp_path / "model.fb")
+    x = np.random.default_rng(2).normal(size=(2, 4)).astype("float32")
+    (got,) = Reloaded(tmp_path / "model.fb", ["x"], [o.name for o in model.outputs])(x)
+    compare(got, np.asarray(native(x)), 1e-5, 1e-6)
+
+
 @pytest.mark.slow
 def test_all_operations_are_right_or_refused(jvm, tmp_path):
     told = {}

@@ -54,6 +54,12 @@ public final class ReductionOps implements SameDiffMappings {
     boolean keep = node.attrs().getBoolean("keepdims", false);
     int[] all = node.axes("axis");
     int[] axes = IntStream.of(all).filter(axis -> node.shape(0)[axis] != 1).toArray();
+    if (axes.length > 0 && node.shape(0).length == 2 && IntStream.of(axes).allMatch(axis -> node.shape(0)[axis] < 0)) {
+      // NB: over an axis that turns out to be of size 1, SameDiff's reductions of matrices fail; those of more axes do not.
+      SDVariable found = formula.apply(x.getSameDiff().expandDims(x, 2), true, axes);
+      node.give(LayoutOps.squeeze(found, keep ? new int[] {2} : IntStream.concat(IntStream.of(all), IntStream.of(2)).toArray()));
+      return;
+    }
     if (axes.length > 0) {
       // NB: with the axes kept, so that the numbers of the others stay.
       SDVariable found = formula.apply(x, keep || axes.length < all.length, axes);

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.nd4j.autodiff.samediff.SDVariable;
+import org.nd4j.autodiff.samediff.NameScope;
 import org.nd4j.autodiff.samediff.SameDiff;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -26,6 +27,8 @@ import org.nd4j.linalg.factory.Nd4j;
 
 /** Makes a SameDiff graph of a bundle's inference graph. */
 public final class SameDiffBuilder {
+  private static final String SCOPE = "graph";
+
   private final SameDiff sd = SameDiff.create();
   private final SameDiffRegistry registry;
   private final Map<String, Set<String>> refused = new TreeMap<>();
@@ -92,14 +95,14 @@ public final class SameDiffBuilder {
     Set<String> taken = new LinkedHashSet<>();
     sd.variables().forEach(variable -> taken.add(variable.name()));
     graph.states().values().forEach(state -> addState(values, state));
+    // NB: in a scope, so that none of their variables has an output's name. One that is renamed for that is lost when the graph is saved.
+    NameScope scope = sd.withNameScope(SCOPE);
     graph.nodes().forEach(node -> build(values, node));
+    scope.close();
     requireAll();
     for (GraphOutput output : graph.outputs()) {
       String name = output.declared().name();
       String free = taken.contains(name) ? name + "/output" : name;
-      if (sd.hasVariable(free)) {
-        sd.renameVariable(free, sd.generateNewVarName(free + "/value", 0));
-      }
       // NB: an identity of its own, because an output may be an input, a weight, or another output.
       outputs.put(name, sd.identity(free, values.variable(output.value())).name());
     }
