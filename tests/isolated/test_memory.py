@@ -124,7 +124,7 @@ for count in (1, 4):
         before = status("VmRSS")
         y = model.predict_on_batch(samples["x"][:count])
         print(status("VmHWM") - before)
-    np.testing.assert_allclose(y, samples["y"][:count], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(y, samples["y"][:count], rtol=2e-5, atol=1e-5)
 """
     )
     weights = kernel.nbytes >> 20
