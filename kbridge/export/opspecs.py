@@ -26,12 +26,6 @@ def conv_spec(op: Any, inputs: Any, kernel: Any) -> keras.KerasTensor:
     return keras.KerasTensor(shape, dtype=inputs.dtype)
 
 
-@specifies("BatchNorm")
-def batch_norm_spec(op: Any, x: Any, *others: Any, **kwargs: Any) -> keras.KerasTensor:
-    """Keras's own inference fails where `scale` or `offset` is None."""
-    return keras.KerasTensor(x.shape, dtype=x.dtype)
-
-
 @specifies("AdaptiveMaxPool", "AdaptiveAveragePool")
 def adaptive_pool_spec(op: Any, inputs: Any) -> keras.KerasTensor:
     """Keras's own inference is wrong for channels_last and for one size for all axes."""

@@ -190,6 +190,19 @@ def test_all_problems_are_told_at_once_with_path_and_line(spec_of):
     assert str(caught.value).count("What to do:") == 2
 
 
+def test_parameters_of_a_normalisation_that_do_not_fit_are_told(spec_of):
+    class Norm(layers.Layer):
+        def call(self, x):
+            return ops.batch_normalization(x, ops.zeros(4), ops.ones(4), 1, offset=ops.ones(2))
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    x = keras.Input((4, 5))
+    with pytest.raises(errors.UnsupportedModelError, match=r"\(4,\), \(2,\), where vectors"):
+        spec_of(keras.Model(x, Norm()(x)))
+
+
 def test_a_subclassed_model_with_sublayers(spec_of):
     class Block(layers.Layer):
         def __init__(self, **kwargs):

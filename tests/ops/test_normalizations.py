@@ -33,6 +33,21 @@ def trained_norm(name, shape, axis, *, offset=True, scale=True, **kw):
     return Case(f"trained norm {name}", function, (floats(*shape), *inputs), dynamic=False)
 
 
+def one_number(x):
+    """What backends take for vectors, beside vectors."""
+    mean, variance = floats(3), floats(3, **POSITIVE)
+    one, positive = floats(1), floats(1, **POSITIVE)
+    own = ops.moments(x, axes=[1, 2], keepdims=True)
+    return [
+        ops.batch_normalization(x, mean, variance, -1, offset=one),
+        ops.batch_normalization(x, mean, variance, -1, floats(3), -one),
+        ops.batch_normalization(x, mean, variance, -1, floats(4, 3), -1.5, epsilon=0.1),
+        ops.batch_normalization(x, one, positive, -1, floats(3), np.float32(-0.5)),
+        ops.batch_normalization(x, one, positive, 1, -one, one),
+        ops.batch_normalization(x, *own, -1, None, floats(3, low=-1)),
+    ]
+
+
 CASES = [
     batch_norm("2d", (4, 5), -1),
     batch_norm("3d", (4, 5, 3), -1),
@@ -46,6 +61,7 @@ CASES = [
     batch_norm("no scale", (2, 5, 6, 3), -1, scale=False),
     batch_norm("neither", (2, 5, 6, 3), -1, offset=False, scale=False),
     batch_norm("epsilon", (4, 5), -1, epsilon=0.5),
+    Case("batch norm one number", one_number, (floats(2, 5, 4, 3),)),
     Case(
         "batch norm constant 4d",
         lambda x: ops.batch_normalization(x, np.zeros(3, "float32"), np.zeros(3, "float32"), -1),
