@@ -66,7 +66,7 @@ def program() -> Callable[..., Any]:
         inherited = env.pop("PYTHONPATH", os.environ.get("PYTHONPATH"))
         path = os.pathsep.join(filter(None, (str(ROOT), inherited)))
         done = subprocess.run(
-            [sys.executable, "-m", "kbridge.cli", *map(str, args)],
+            [sys.executable, "-m", "kbridge", *map(str, args)],
             env={**os.environ, "PYTHONPATH": path, **env},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -48,6 +48,12 @@ def test_version(cli):
     assert cli("--version").output == f"kbridge {kbridge.__version__}\n"
 
 
+def test_the_package_is_the_program(program):
+    import kbridge
+
+    assert program("--version").stdout == f"kbridge {kbridge.__version__}\n"
+
+
 def test_no_command_shows_help(cli):
     assert "Usage" in cli(code=2).output
 
