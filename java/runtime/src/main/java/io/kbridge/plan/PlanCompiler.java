@@ -161,28 +161,33 @@ public final class PlanCompiler implements AutoCloseable {
 
   /** Finds out once whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
   private Plan chooseDivision(Division division, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
-    Plan whole = compileWhole(inputs, wanted, used);
-    Plan divided = divide(Arena.instead(whole.arena()), division, inputs, wanted, true);
-    whole.rehearse(false);
-    divided.rehearse(false);
-    dividing = Race.isFaster(divided, whole, inputs);
-    dividingIsKnown = true;
-    Plan better = dividing ? divided : whole;
-    // NB: in this order, so that what the slower plan alone has used is given back.
-    (dividing ? whole : divided).close();
-    better.prefer();
-    return better;
+    try (Unfinished made = new Unfinished()) {
+      Plan whole = made.add(compileWhole(inputs, wanted, used));
+      Plan divided = made.add(divide(Arena.instead(whole.arena()), division, inputs, wanted, true));
+      whole.rehearse(false);
+      divided.rehearse(false);
+      dividing = Race.isFaster(divided, whole, inputs);
+      dividingIsKnown = true;
+      Plan better = dividing ? divided : whole;
+      // NB: in this order, so that what the slower plan alone has used is given back.
+      (dividing ? whole : divided).close();
+      better.prefer();
+      return made.finish(better);
+    }
   }
 
   private Plan divide(Arena arena, Division division, Map<String, INDArray> inputs, Collection<String> wanted, boolean waits) {
     List<Plan> lanes = new ArrayList<>();
     Map<String, long[]> shapes = division.chunkShapes(inputs);
     Supplier<Arena> memory = () -> Arena.part(arena);
-    lanes.add(Threads.onOne(() -> compileWhole(memory, division.chunkOf(inputs), wanted, 1)));
-    while (lanes.size() < division.lanes()) {
-      lanes.add(Threads.onOne(() -> compile(memory, shapes, wanted, engine.start(), 1)));
+    try (Unfinished made = new Unfinished()) {
+      made.add(arena);
+      lanes.add(made.add(Threads.onOne(() -> compileWhole(memory, division.chunkOf(inputs), wanted, 1))));
+      while (lanes.size() < division.lanes()) {
+        lanes.add(made.add(Threads.onOne(() -> compile(memory, shapes, wanted, engine.start(), 1))));
+      }
+      return made.finish(DividedPlan.of(lanes, division, waits, arena));
     }
-    return DividedPlan.of(lanes, division, waits, arena);
   }
 
   private Plan compileWhole(Map<String, INDArray> inputs, Collection<String> wanted, int used) {
@@ -197,20 +202,23 @@ public final class PlanCompiler implements AutoCloseable {
     if (other == null) {
       return plan;
     }
-    Plan second;
-    try {
-      second = compile(() -> Arena.instead(plan.arena()), shapes, wanted, other, used);
-    } catch (Engine.Unsuitable e) {
-      session.prefer();
-      return plan;
+    try (Unfinished made = new Unfinished()) {
+      made.add(plan);
+      Plan second;
+      try {
+        second = made.add(compile(() -> Arena.instead(plan.arena()), shapes, wanted, other, used));
+      } catch (Engine.Unsuitable e) {
+        session.prefer();
+        return made.finish(plan);
+      }
+      plan.rehearse(true);
+      second.rehearse(true);
+      boolean better = Race.isFaster(second, plan, inputs);
+      // NB: in this order, so that what the plan alone has used is given back.
+      (better ? plan : second).close();
+      (better ? other : session).prefer();
+      return made.finish(better ? second : plan);
     }
-    plan.rehearse(true);
-    second.rehearse(true);
-    boolean better = Race.isFaster(second, plan, inputs);
-    // NB: in this order, so that what the plan alone has used is given back.
-    (better ? plan : second).close();
-    (better ? other : session).prefer();
-    return better ? second : plan;
   }
 
   private Plan onThreads(Map<String, long[]> shapes, IntFunction<Plan> compilation) {
