@@ -7,10 +7,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.deeplearning4j.nn.api.layers.LayerConstraint;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
-import org.deeplearning4j.nn.conf.constraint.MaxNormConstraint;
-import org.deeplearning4j.nn.conf.constraint.MinMaxNormConstraint;
-import org.deeplearning4j.nn.conf.constraint.NonNegativeConstraint;
-import org.deeplearning4j.nn.conf.constraint.UnitNormConstraint;
 import org.deeplearning4j.nn.conf.graph.GraphVertex;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
@@ -23,8 +19,6 @@ import org.deeplearning4j.nn.conf.layers.misc.FrozenLayer;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.activations.impl.ActivationIdentity;
 import org.nd4j.linalg.learning.config.NoOp;
-import org.nd4j.linalg.learning.regularization.L1Regularization;
-import org.nd4j.linalg.learning.regularization.L2Regularization;
 import org.nd4j.linalg.learning.regularization.Regularization;
 import org.nd4j.linalg.lossfunctions.ILossFunction;
 
@@ -272,8 +266,8 @@ final class LayerContext {
   <T extends BaseLayer.Builder<T>> T trained(T builder, String kernel, String bias, int... axes) {
     JsonNode w = weight(kernel);
     JsonNode b = weight(bias);
-    List<Regularization> ofWeights = regularization(w.path("regularizer"));
-    List<Regularization> ofBias = regularization(b.path("regularizer"));
+    List<Regularization> ofWeights = Regularizers.of(w.path("regularizer"));
+    List<Regularization> ofBias = Regularizers.of(b.path("regularizer"));
     if (!(ofWeights.isEmpty() && ofBias.isEmpty()) && plan.training().clipping() != null) {
       throw new Unsayable("DL4J clips gradients before it adds those of regularizers, Keras after");
     }
@@ -296,11 +290,11 @@ final class LayerContext {
       builder.gradientNormalization(plan.training().clipping());
       builder.gradientNormalizationThreshold(plan.training().clippingThreshold());
     }
-    LayerConstraint ofKernel = constraint(w.path("constraint"), axes);
+    LayerConstraint ofKernel = Constraints.of(w.path("constraint"), axes);
     if (ofKernel != null) {
       builder.constrainWeights(ofKernel);
     }
-    LayerConstraint ofB = constraint(b.path("constraint"), 1);
+    LayerConstraint ofB = Constraints.of(b.path("constraint"), 1);
     if (ofB != null) {
       builder.constrainBias(ofB);
     }
@@ -345,54 +339,6 @@ final class LayerContext {
     long[] shape = new long[weight.path("shape").size()];
     Arrays.setAll(shape, i -> weight.path("shape").get(i).asLong());
     return shape;
-  }
-
-  /** DL4J's L2 is half of the coefficient times the square, Keras's the coefficient times the square. */
-  static List<Regularization> regularization(JsonNode regularizer) {
-    List<Regularization> all = new ArrayList<>();
-    if (regularizer.isNull() || regularizer.isMissingNode()) {
-      return all;
-    }
-    JsonNode config = regularizer.path("config");
-    String name = regularizer.path("class_name").asText();
-    if (!name.equals("L1") && !name.equals("L2") && !name.equals("L1L2")) {
-      throw new Unsayable("DL4J has no regularizer '" + name + "'");
-    }
-    if (config.path("l1").asDouble(0) != 0) {
-      all.add(new L1Regularization(config.path("l1").asDouble()));
-    }
-    if (config.path("l2").asDouble(0) != 0) {
-      all.add(new L2Regularization(2 * config.path("l2").asDouble()));
-    }
-    return all;
-  }
-
-  /** A constraint, its axes those of the parameter; {@code axes[i]} is where the weight's axis i is. */
-  private static LayerConstraint constraint(JsonNode constraint, int... axes) {
-    if (constraint.isNull() || constraint.isMissingNode()) {
-      return null;
-    }
-    JsonNode config = constraint.path("config");
-    JsonNode axis = config.path("axis");
-    int[] over = new int[axis.isArray() ? axis.size() : 1];
-    for (int i = 0; i < over.length; i++) {
-      int given = (axis.isArray() ? axis.get(i) : axis).asInt();
-      over[i] = axes[given < 0 ? given + axes.length : given];
-    }
-    Arrays.sort(over);
-    switch (constraint.path("class_name").asText()) {
-      case "MaxNorm":
-        return new MaxNormConstraint(config.path("max_value").asDouble(), over);
-      case "MinMaxNorm":
-        return new MinMaxNormConstraint(
-            config.path("min_value").asDouble(), config.path("max_value").asDouble(), config.path("rate").asDouble(1), over);
-      case "UnitNorm":
-        return new UnitNormConstraint(over);
-      case "NonNeg":
-        return new NonNegativeConstraint();
-      default:
-        throw new Unsayable("DL4J has no constraint '" + constraint.path("class_name").asText() + "'");
-    }
   }
 
   /** Whether the model is compiled. */

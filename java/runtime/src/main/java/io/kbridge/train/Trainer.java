@@ -4,10 +4,8 @@ import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import io.kbridge.LoadOptions;
 import io.kbridge.bundle.Bundle;
-import io.kbridge.graph.GraphOutput;
 import io.kbridge.graph.StepGraph;
 import io.kbridge.graph.TrainingSteps;
-import io.kbridge.graph.WeightConstraint;
 import io.kbridge.plan.Engine;
 import io.kbridge.plan.Finite;
 import io.kbridge.plan.NativeArrays;
@@ -25,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.api.iterator.DataSetIterator;
 import org.nd4j.linalg.dataset.api.iterator.MultiDataSetIterator;
@@ -38,16 +35,14 @@ public final class Trainer implements AutoCloseable {
   private final Bundle bundle;
   private final int gpu;
   private final TrainingSteps steps;
-  private final Map<String, INDArray> variables = new LinkedHashMap<>();
-  private final Map<String, INDArray> weights = new LinkedHashMap<>();
+  private final Variables variables;
   private final Optimizer optimizer;
   private final Checkpoints checkpoints;
   private final StepPlan.Parts parts;
   private final StepPlans training;
   private final StepPlans evaluation;
-  private final VariableGraph logs;
-  private final Map<WeightConstraint, VariableGraph> constraints = new LinkedHashMap<>();
-  private final Map<String, INDArray> initialMetrics = new LinkedHashMap<>();
+  private final Logs logs;
+  private final Constraints constraints;
   private long stepsDone;
   private boolean stopped;
   private boolean closed;
@@ -88,28 +83,13 @@ public final class Trainer implements AutoCloseable {
     this.gpu = gpu;
     this.steps = bundle.steps();
     this.checkpoints = new Checkpoints(bundle);
-    for (String name : bundle.graph().weights().keySet()) {
-      weights.put(name, NativeArrays.copy(bundle.arrays().get(name)));
-    }
-    variables.putAll(weights);
-    bundle.initialStates().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
-    bundle.initialVariables().forEach((name, array) -> variables.put(name, NativeArrays.copy(array)));
-    steps.variables().forEach(
-        (name, variable) -> {
-          if (variable.isMetric()) {
-            initialMetrics.put(name, NativeArrays.copy(variables.get(name)));
-          }
-        });
-    this.optimizer = Optimizer.of(bundle, weights);
-    this.parts = new StepPlan.Parts(variables, OpRegistry.load(), RuleRegistry.load());
+    this.variables = new Variables(bundle);
+    this.optimizer = Optimizer.of(bundle, variables.weights());
+    this.parts = new StepPlan.Parts(variables.all(), OpRegistry.load(), RuleRegistry.load());
     this.training = new StepPlans(parts, steps.training(), bundle.constants(steps.training().graph()), optimizer.trained(), engines);
     this.evaluation = new StepPlans(parts, steps.evaluation(), bundle.constants(steps.evaluation().graph()), List.of(), engines);
-    List<String> results = steps.logs().outputs().stream().map(GraphOutput::value).collect(Collectors.toList());
-    this.logs = new VariableGraph(parts, steps.logs(), bundle.constants(steps.logs()), results);
-    for (WeightConstraint constraint : steps.constraints()) {
-      Map<String, INDArray> constants = bundle.constants(constraint.graph());
-      constraints.put(constraint, new VariableGraph(parts, constraint.graph(), constants, List.of(constraint.value())));
-    }
+    this.logs = new Logs(bundle, parts);
+    this.constraints = new Constraints(bundle, parts, variables.weights());
   }
 
   /**
@@ -149,7 +129,7 @@ public final class Trainer implements AutoCloseable {
           requireNumber(values.get(training.step().loss()), inputs);
           requireNumbers(plan.gradients(values));
           plan.update(values);
-          optimizer.apply(plan.gradients(values), plan.rows(values), this::constrain);
+          optimizer.apply(plan.gradients(values), plan.rows(values), constraints::apply);
           return null;
         });
     stepsDone++;
@@ -228,16 +208,7 @@ public final class Trainer implements AutoCloseable {
    */
   public synchronized Map<String, Double> logs() {
     checkOpen();
-    return logs.run(
-        values -> {
-          Map<String, Double> found = new LinkedHashMap<>();
-          steps.logs().outputs().forEach(output -> found.put(output.declared().name(), mean(values.get(output.value()))));
-          return found;
-        });
-  }
-
-  private static double mean(INDArray value) {
-    return value.length() == 1 ? value.getDouble(0) : value.meanNumber().doubleValue();
+    return logs.read();
   }
 
   /**
@@ -246,13 +217,13 @@ public final class Trainer implements AutoCloseable {
    */
   public synchronized void resetStates() {
     checkOpen();
-    bundle.graph().states().keySet().forEach(name -> variables.get(name).assign(0));
+    variables.resetStates();
   }
 
   /** Sets all metrics back, as Keras does at the beginning of each epoch. */
   public synchronized void resetMetrics() {
     checkOpen();
-    initialMetrics.forEach((name, array) -> NativeArrays.copy(array, variables.get(name)));
+    variables.resetMetrics();
   }
 
   /**
@@ -298,7 +269,7 @@ public final class Trainer implements AutoCloseable {
    * @return the arrays themselves by name: they change with each step; write to them between steps only
    */
   public Map<String, INDArray> weights() {
-    return Collections.unmodifiableMap(weights);
+    return Collections.unmodifiableMap(variables.weights());
   }
 
   /**
@@ -307,7 +278,7 @@ public final class Trainer implements AutoCloseable {
    * @return the arrays themselves by name
    */
   public Map<String, INDArray> variables() {
-    return Collections.unmodifiableMap(variables);
+    return Collections.unmodifiableMap(variables.all());
   }
 
   /**
@@ -319,14 +290,7 @@ public final class Trainer implements AutoCloseable {
    */
   public synchronized void assign(String name, INDArray content) {
     checkOpen();
-    INDArray variable = variables.get(name);
-    if (variable == null || !variable.equalShapes(content) || variable.dataType() != content.dataType()) {
-      throw new KBridgeException(
-          ErrorCode.INVALID_INPUT,
-          "Expected content of type and shape of variable '" + name + "', " + (variable == null ? "one of " + variables.keySet() : StepPlan.sym(name, variable))
-              + ". Received: " + StepPlan.sym(name, content) + ".");
-    }
-    NativeArrays.copy(NativeArrays.isDense(content) ? content : content.dup('c'), variable);
+    variables.assign(name, content);
   }
 
   /**
@@ -362,7 +326,7 @@ public final class Trainer implements AutoCloseable {
    */
   public synchronized void reinitialize(long seed) {
     checkOpen();
-    Reinitialization.apply(bundle.graph(), seed, weights);
+    Reinitialization.apply(bundle.graph(), seed, variables.weights());
   }
 
   /**
@@ -380,15 +344,7 @@ public final class Trainer implements AutoCloseable {
    */
   public synchronized void save(Path file) {
     checkOpen();
-    Map<String, INDArray> states = new LinkedHashMap<>();
-    bundle.graph().states().keySet().forEach(name -> states.put(name, variables.get(name)));
-    steps.variables().forEach(
-        (name, variable) -> {
-          if (!variable.isMetric()) {
-            states.put(name, variables.get(name));
-          }
-        });
-    checkpoints.save(file, weights, states, optimizer);
+    checkpoints.save(file, variables.weights(), variables.kept(), optimizer);
   }
 
   /** Frees memory. May be called again. */
@@ -399,7 +355,7 @@ public final class Trainer implements AutoCloseable {
       training.close();
       evaluation.close();
       logs.close();
-      constraints.values().forEach(VariableGraph::close);
+      constraints.close();
     }
   }
 
@@ -430,19 +386,6 @@ public final class Trainer implements AutoCloseable {
                 "Expected gradients that are numbers at step " + stepsDone + " of this trainer. Received: NaN or infinities of both signs in that"
                     + " of '" + name + "'. The weights are those before the step. Lower the learning rate, or look for functions without a"
                     + " slope, such as a root of 0.");
-          }
-        });
-  }
-
-  private void constrain(Set<String> updated) {
-    constraints.forEach(
-        (constraint, graph) -> {
-          if (updated.contains(constraint.weight())) {
-            graph.run(
-                values -> {
-                  NativeArrays.copy(values.get(constraint.value()), weights.get(constraint.weight()));
-                  return null;
-                });
           }
         });
   }
