@@ -22,7 +22,8 @@ from kbridge.export.signature import Signature, signature_of
 from kbridge.export.sources import Source, open_source
 from kbridge.export.spec import bundle_spec
 from kbridge.export.steps import steps_document
-from kbridge.export.tracing import Trace, Tracer, trace_model
+from kbridge.export.trace import Trace
+from kbridge.export.tracing import Tracer, trace_model
 
 
 @dataclasses.dataclass

@@ -19,6 +19,7 @@ from keras.src import backend
 from keras.src.backend.common import dtypes
 
 from kbridge.export.graph import GraphBuilder, Value
+from kbridge.export.trace import UnsupportedCall
 
 Form = Callable[["OpCall", GraphBuilder], list[Value]]
 _FORMS: dict[str, Form] = {}
@@ -90,18 +91,12 @@ def _constructor_arguments(operation: Any) -> dict[str, Any]:
         if name in ("self", "name") or parameter.kind in kinds:
             continue
         if not hasattr(operation, name):
-            raise _unsupported(
+            raise UnsupportedCall(
                 f"Keras's {type(operation).__name__} does not keep its argument {name!r}",
                 "Report this: the operation needs a form in kbridge.",
             )
         found[name] = getattr(operation, name)
     return found
-
-
-def _unsupported(reason: str, advice: str = "") -> Exception:
-    from kbridge.export.tracing import UnsupportedCall
-
-    return UnsupportedCall(reason, advice)
 
 
 # Operations that give their operand back. NB: the same object has to come back, not a new tensor,
@@ -301,7 +296,7 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.dtype) or value in (bool, int, float):
         return backend.standardize_dtype(value)
-    raise _unsupported(
+    raise UnsupportedCall(
         f"an argument is {value!r}, where a number or a list of numbers is expected",
         "Pass a Python number, or write the operation with tensors as operands.",
     )

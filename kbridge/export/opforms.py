@@ -11,7 +11,6 @@ from keras.src.backend.common import dtypes
 from kbridge.export.graph import GraphBuilder, Value
 from kbridge.export.normalise import (
     OpCall,
-    _unsupported,
     all_axes,
     general,
     normalises,
@@ -21,6 +20,7 @@ from kbridge.export.normalise import (
     positive_axis,
     spatial,
 )
+from kbridge.export.trace import UnsupportedCall
 
 Values = list[Value]
 
@@ -32,7 +32,7 @@ def max_pool(call: OpCall, b: GraphBuilder) -> Values:
     if "float" in x.dtype:
         return general(call, b)
     if x.dtype in ("int64", "uint64"):
-        raise _unsupported(f"{x.dtype} values are pooled", "Cast them to int32 or a float type.")
+        raise UnsupportedCall(f"{x.dtype} values are pooled", "Cast them to int32 or a float type.")
     attrs = {k: plain(v) for k, v in call.attrs.items()}
     spatial(call, attrs, x.ndim)
     wide = b.cast(x, "float64")
@@ -123,7 +123,7 @@ def stack(call: OpCall, b: GraphBuilder) -> Values:
 @normalises("OneHot", "MultiHot")
 def one_hot(call: OpCall, b: GraphBuilder) -> Values:
     if call.attrs.get("sparse"):
-        raise _unsupported("a sparse tensor is asked for", "Use sparse=False.")
+        raise UnsupportedCall("a sparse tensor is asked for", "Use sparse=False.")
     x = operands_of(call, b)[0]
     axis = positive_axis(call.attrs["axis"], x.ndim + 1)
     attrs = {
@@ -137,7 +137,7 @@ def one_hot(call: OpCall, b: GraphBuilder) -> Values:
 @normalises("Cast", "SaturateCast", "ConvertToTensor")
 def cast(call: OpCall, b: GraphBuilder) -> Values:
     if call.attrs.get("sparse") or call.attrs.get("ragged"):
-        raise _unsupported("a sparse or ragged tensor is asked for", "Use dense tensors.")
+        raise UnsupportedCall("a sparse or ragged tensor is asked for", "Use dense tensors.")
     x = operands_of(call, b)[0]
     name = "Cast" if call.name == "ConvertToTensor" else call.name
     if name == "Cast":
@@ -148,7 +148,7 @@ def cast(call: OpCall, b: GraphBuilder) -> Values:
 @normalises("Where")
 def where(call: OpCall, b: GraphBuilder) -> Values:
     if call.arguments["x1"] is None or call.arguments["x2"] is None:
-        raise _unsupported(
+        raise UnsupportedCall(
             "ops.where with a condition alone has an output whose size depends on values",
             "Give ops.where the two tensors to choose from.",
         )
@@ -245,7 +245,7 @@ def get_item(call: OpCall, b: GraphBuilder) -> Values:
     if tensors:
         if len(key) == 1:
             return b.emit("Take", [x, b.value_of(key[0], "int32")], {"axis": 0}, *call.specs)
-        raise _unsupported("indexing by a tensor among other indices", "Use keras.ops.take.")
+        raise UnsupportedCall("indexing by a tensor among other indices", "Use keras.ops.take.")
     used = sum(1 for k in key if k is not None and k is not Ellipsis)
     rest = [slice(None)] * (x.ndim - used)
     if any(k is Ellipsis for k in key):
@@ -274,7 +274,7 @@ def slice_(call: OpCall, b: GraphBuilder) -> Values:
     if not isinstance(starts, (list, tuple)) or not all(
         isinstance(s, builtins.int) for s in starts
     ):
-        raise _unsupported("a slice starts at a position given by a tensor", "Use integers.")
+        raise UnsupportedCall("a slice starts at a position given by a tensor", "Use integers.")
     operands = operands_of(call, b)
     attrs = {"start_indices": list(starts)}
     if call.name == "Slice":
@@ -284,7 +284,7 @@ def slice_(call: OpCall, b: GraphBuilder) -> Values:
 
 @normalises("Arange")
 def arange(call: OpCall, b: GraphBuilder) -> Values:
-    raise _unsupported("ops.arange with a tensor as a bound", "Use Python integers or shapes.")
+    raise UnsupportedCall("ops.arange with a tensor as a bound", "Use Python integers or shapes.")
 
 
 @normalises("Full")

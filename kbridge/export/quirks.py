@@ -15,14 +15,8 @@ import keras
 import numpy as np
 
 from kbridge.export.graph import GraphBuilder, Value
-from kbridge.export.normalise import (
-    OpCall,
-    _unsupported,
-    general,
-    normalises,
-    operands_of,
-    specifies,
-)
+from kbridge.export.normalise import OpCall, general, normalises, operands_of, specifies
+from kbridge.export.trace import UnsupportedCall
 
 Shape = tuple[int, ...]
 
@@ -111,7 +105,7 @@ def _parameter_shapes(axis: int, ndim: int, shapes: Sequence[Shape]) -> list[Sha
         return list(shapes)
     size = shapes[0][0] if shapes[0] else 1
     if any(math.prod(shape) != size for shape in shapes):
-        raise _unsupported(
+        raise UnsupportedCall(
             "mean, variance, offset and scale of keras.ops.batch_normalization have shapes "
             f"{', '.join(map(str, shapes))}, where vectors of one length are expected",
             "Broadcast them to the number of channels.",

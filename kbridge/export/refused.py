@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kbridge.export.graph import GraphBuilder, Value
-from kbridge.export.normalise import OpCall, _unsupported, normalises
+from kbridge.export.normalise import OpCall, normalises
+from kbridge.export.trace import UnsupportedCall
 
 _ADVICE = (
     "Compute it in Python, in front of the model or behind it, or write an operation of your own "
@@ -22,13 +23,13 @@ _ADVICE = (
 )
 def refuse(call: OpCall, b: GraphBuilder) -> list[Value]:
     """No runtime has these."""
-    raise _unsupported(f"keras.ops has {call.name}, and the JVM has no counterpart", _ADVICE)
+    raise UnsupportedCall(f"keras.ops has {call.name}, and the JVM has no counterpart", _ADVICE)
 
 
 @normalises("Bincount", "Nonzero", "Unique")
 def refuse_sizes(call: OpCall, b: GraphBuilder) -> list[Value]:
     """How much they answer depends on values."""
-    raise _unsupported(
+    raise UnsupportedCall(
         f"the size of what {call.name} answers depends on the values that it is given",
         "Use operations whose sizes are known: keras.ops.where with two tensors, one_hot, a mask.",
     )

@@ -11,7 +11,7 @@ import numpy as np
 from keras import tree
 
 from kbridge import errors
-from kbridge.export.tracing import InputSpec
+from kbridge.export.trace import InputSpec
 
 
 @dataclasses.dataclass

@@ -18,7 +18,7 @@ import numpy as np
 
 from kbridge import errors
 from kbridge.export.graph import Node, Value
-from kbridge.export.tracing import InputSpec, Trace
+from kbridge.export.trace import InputSpec, Trace
 
 # Sizes for the unknown dimensions: primes, so that products can be told apart; the second trace
 # has even and the third odd composite numbers, so that roundings of halves show. The batch has

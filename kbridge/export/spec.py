@@ -13,7 +13,7 @@ from kbridge import bundle
 from kbridge.export import metadata, sizes
 from kbridge.export.graph import Body, GraphBuilder, Node, Value
 from kbridge.export.signature import Signature, functional_of, structure_json, unique_names
-from kbridge.export.tracing import Trace
+from kbridge.export.trace import Trace
 
 
 def bundle_spec(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,41 +21,7 @@ from kbridge import errors
 from kbridge.export import explain, loops, normalise, registry, scopes
 from kbridge.export.graph import GraphBuilder, LayerOutput, Value
 from kbridge.export.patching import symbolic_execution
-
-
-@dataclasses.dataclass
-class InputSpec:
-    """One input of the model: its name in the bundle, shape (None: any size) and dtype."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    optional: bool = False
-
-
-@dataclasses.dataclass
-class Trace:
-    """What one symbolic run of a model did.
-
-    Attributes:
-        builder: The nodes and values.
-        inputs: Values of the model's inputs, flat.
-        output_structure: The model's answer with a `Value` in each place.
-        layer_outputs: Which values each layer call gave.
-        creations: Each call that made a tensor from sizes alone, with its arguments.
-        updates: What variables were given, in order: states and, in a training or evaluation step,
-            all others.
-        problems: What could not be traced.
-    """
-
-    builder: GraphBuilder
-    inputs: list[Value]
-    output_structure: Any = None
-    updates: list[tuple[str, Value]] = dataclasses.field(default_factory=list)
-    layer_outputs: list[LayerOutput] = dataclasses.field(default_factory=list)
-    creations: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    problems: list[errors.Problem] = dataclasses.field(default_factory=list)
-
+from kbridge.export.trace import InputSpec, Trace, TraceAborted, UnsupportedCall
 
 _ACTIVE: contextvars.ContextVar[Tracer] = contextvars.ContextVar("kbridge_tracer")
 
@@ -110,18 +75,6 @@ def without_layer_outputs() -> Iterator[None]:
         yield
     finally:
         tracer.unreported -= 1
-
-
-class TraceAborted(Exception):
-    """The run cannot go on past a problem that is already in `Trace.problems`."""
-
-
-class UnsupportedCall(Exception):
-    """Raised by a rule or normaliser for what it cannot express; the message is the reason."""
-
-    def __init__(self, reason: str, advice: str = ""):
-        super().__init__(reason)
-        self.advice = advice
 
 
 class Tracer:

@@ -11,7 +11,7 @@ import numpy as np
 from kbridge import bundle
 from kbridge.export import golden, keras2, keras2_order, metadata, training
 from kbridge.export.steps import StepsDocument
-from kbridge.export.tracing import Trace
+from kbridge.export.trace import Trace
 
 # The last Keras 2: its dialect is what `model_config` and `training_config` are written in.
 KERAS2_DIALECT = "2.15.0"

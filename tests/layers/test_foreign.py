@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kbridge
 from kbridge.export import registry, rules
-from kbridge.export.tracing import UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
 
 
 class CallsTensorFlow(keras.layers.Layer):

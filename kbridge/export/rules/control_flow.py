@@ -12,7 +12,8 @@ from keras.src.ops import core
 from kbridge.export.graph import Body, Value
 from kbridge.export.loops import bind, emit_scan, symbol
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall, active_builder
+from kbridge.export.trace import UnsupportedCall
+from kbridge.export.tracing import active_builder
 
 
 @lowers(core.Scan)

@@ -10,7 +10,7 @@ from keras.src import backend
 from keras.src.ops import numpy as knp
 
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
 
 
 @lowers(knp.BitwiseInvert, knp.BitwiseNot)

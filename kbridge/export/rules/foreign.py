@@ -7,7 +7,7 @@ from typing import Any
 from keras import layers
 
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
 
 
 def _refuse(cls: type, what: str) -> None:

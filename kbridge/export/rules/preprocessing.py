@@ -12,7 +12,8 @@ import numpy as np
 from keras import layers, ops
 
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall, emit_node
+from kbridge.export.trace import UnsupportedCall
+from kbridge.export.tracing import emit_node
 
 
 @lowers(layers.StringLookup, layers.TextVectorization)

@@ -11,7 +11,7 @@ from keras.src.ops import numpy as knp
 
 from kbridge.export.normalise import all_axes
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
 
 
 @lowers(knp.Median)

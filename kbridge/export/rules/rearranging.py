@@ -13,7 +13,7 @@ from keras.src.ops import numpy as knp
 
 from kbridge.export.normalise import positive_axis
 from kbridge.export.registry import lowers
-from kbridge.export.tracing import UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
 
 
 @lowers(einops.Rearrange)

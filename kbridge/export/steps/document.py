@@ -27,7 +27,8 @@ from kbridge.export.steps.compiled import Compiled, Shaped, compiled_of, output_
 from kbridge.export.steps.step import Step
 from kbridge.export.steps.tracer import StepTracer, TrainingTracer
 from kbridge.export.steps.variables import StepVariables
-from kbridge.export.tracing import Trace, trace_model
+from kbridge.export.trace import Trace
+from kbridge.export.tracing import trace_model
 
 
 @dataclasses.dataclass

@@ -14,7 +14,8 @@ from keras import ops
 from keras.src import backend
 from keras.src.random.seed_generator import draw_seed
 
-from kbridge.export.tracing import UnsupportedCall, emit_node
+from kbridge.export.trace import UnsupportedCall
+from kbridge.export.tracing import emit_node
 
 
 def draws() -> dict[str, Callable]:

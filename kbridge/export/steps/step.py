@@ -12,7 +12,8 @@ from kbridge.export import explain
 from kbridge.export.signature import Signature
 from kbridge.export.steps.compiled import LABELS_ADVICE, Compiled, Label, output_indices
 from kbridge.export.steps.tracer import StepTracer
-from kbridge.export.tracing import TraceAborted, active_tracer
+from kbridge.export.trace import TraceAborted
+from kbridge.export.tracing import active_tracer
 
 
 class Step:

@@ -11,7 +11,8 @@ from keras.src import backend
 
 from kbridge.export.graph import Value
 from kbridge.export.steps.draws import draws
-from kbridge.export.tracing import Tracer, UnsupportedCall
+from kbridge.export.trace import UnsupportedCall
+from kbridge.export.tracing import Tracer
 
 
 class StepTracer(Tracer):
