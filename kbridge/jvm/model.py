@@ -14,6 +14,7 @@ from kbridge.bundle import read_bundle
 from kbridge.jvm import devices, progress, streams
 from kbridge.jvm.bridge import Flat, Host
 from kbridge.jvm.inputs import Inputs, TensorSpec
+from kbridge.jvm.predicting import Predictions
 from kbridge.jvm.session import Session
 from kbridge.jvm.structures import pack
 from kbridge.jvm.trainable import Trainable
@@ -125,10 +126,11 @@ class JvmModel(Trainable):
         batch_size = positive("batch_size", 32 if batch_size is None else batch_size)
         if steps is not None:
             positive("steps", steps)
+        by_batches = Predictions(self._inputs, self.outputs, self._run)
         if streams.is_stream(x):
-            flat = self._predict_stream(x, steps, verbose)
+            flat = by_batches.of_stream(x, steps, verbose)
         else:
-            flat = self._predict_arrays(self._inputs.check(x), batch_size, steps, verbose)
+            flat = by_batches.of_arrays(self._inputs.check(x), batch_size, steps, verbose)
         return pack(self._spec["output_structure"], flat)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -347,65 +349,9 @@ class JvmModel(Trainable):
         self._session.check()
         self._session.save_same_diff(os.path.abspath(path))
 
-    def _predict_arrays(
-        self, checked: Flat, batch_size: int, steps: int | None, verbose: str | int
-    ) -> list[np.ndarray]:
-        rows = self._inputs.rows(checked)
-        size = self._inputs.fixed_batch or batch_size
-        if rows is not None and steps is not None:
-            rows = min(rows, steps * size)
-        if rows == 0:
-            return self._nothing()
-        if rows is None or (rows <= size and steps is None):
-            return self._predicting().run(checked)
-        starts = range(0, rows, size)
-        outputs: list[np.ndarray] = []
-        for start in progress.track(starts, len(starts), verbose):
-            stop = min(start + size, rows)
-            batch = [a if a is None else a[start:stop] for a in checked]
-            if outputs:
-                self._predicting().run(batch, [whole[start:stop] for whole in outputs])
-                continue
-            for i, part in enumerate(self._predicting().run(batch)):
-                outputs.append(self._room(rows, stop - start, i, part))
-                outputs[i][start:stop] = part
-        return outputs
-
-    def _predict_stream(
-        self, batches: Any, steps: int | None, verbose: str | int
-    ) -> list[np.ndarray]:
-        total = steps if steps is not None else streams.length(batches)
-        parts: list[list[np.ndarray]] = [[] for _ in self.outputs]
-        for batch in progress.track(streams.each(batches, steps), total, verbose):
-            # NB: as in Keras, a tuple is (x,), (x, y) or (x, y, sample_weight); a list is x.
-            x = batch[0] if isinstance(batch, tuple) else batch
-            for part, output in zip(
-                parts, self._predicting().run(self._inputs.check(x)), strict=True
-            ):
-                part.append(output)
-        if not parts[0]:
-            raise errors.InvalidInputError(
-                "Expected at least one batch. Received: an iterator that gave none."
-            )
-        return [np.concatenate(part) for part in parts]
-
-    def _room(self, rows: int, in_batch: int, i: int, first: np.ndarray) -> np.ndarray:
-        if first.ndim == 0 or first.shape[0] != in_batch:
-            raise errors.InvalidInputError(
-                f"Expected output {self.outputs[i].name!r} to have one row per sample. Received: "
-                f"shape {first.shape} for a batch of {in_batch}. Such outputs of several batches "
-                "cannot be joined: predict all samples at once (predict_on_batch)."
-            )
-        return np.empty((rows, *first.shape[1:]), first.dtype)
-
-    def _nothing(self) -> list[np.ndarray]:
-        unknown = [o.name for o in self.outputs if None in o.shape[1:] or not o.batched]
-        if unknown:
-            raise errors.InvalidInputError(
-                f"Expected at least one sample, because the shapes of {unknown} depend on it. "
-                "Received: inputs with 0 samples."
-            )
-        return [np.empty((0, *o.shape[1:]), o.dtype) for o in self.outputs]
+    def _run(self, given: Flat, into: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Runs one batch, with the weights as they are by then."""
+        return self._predicting().run(given, into)
 
 
 def positive(name: str, value: Any) -> int:
