@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,46 +12,18 @@ import pytest
 from keras import layers as L
 from keras import optimizers
 
-from kbridge import bundle, errors
-from kbridge.export import metadata, training
+from kbridge.export import metadata
 from kbridge.export.exporter import export
 from kbridge.importer import import_model
-
-
-def randomised(model):
-    rng = np.random.default_rng(5)
-    for variable in model.weights:
-        if "float" in variable.dtype:
-            variable.assign(
-                np.abs(rng.normal(0.0, 0.5, variable.shape)).astype(variable.dtype) + 0.1
-            )
-    return model
-
-
-def bundle_of(model, path):
-    """Writes a bundle without tracing the model, for models that no runtime can run yet."""
-    config, reason = metadata.keras_model_config(model)
-    names = metadata.weight_names(model)
-    weights = metadata.weights_metadata(model)
-    document, variables = training.training_metadata(model, names)
-    with bundle.BundleWriter(path) as writer:
-        for variable in model.variables:
-            name = names[id(variable)]
-            values = keras.ops.convert_to_numpy(variable)
-            writer.array(f"/kbridge/variables/{name}", values, weights[name])
-        writer.wait_for_digests()
-        for place, variable in variables:
-            writer.array(place, keras.ops.convert_to_numpy(variable))
-        spec = {
-            "name": model.name,
-            "weights": weights,
-            "keras_model": config,
-            "keras_model_refusal": reason,
-        }
-        writer.document(bundle.SPEC, spec)
-        writer.document(bundle.TRAINING, document)
-        writer.document(bundle.PROVENANCE, {"backend": keras.backend.backend()})
-    return path
+from tests.export.imported import (
+    Mine,
+    assert_same_predictions,
+    assert_same_steps,
+    bundle_of,
+    custom_model,
+    my_loss,
+    randomised,
+)
 
 
 def mixed():
@@ -77,13 +48,6 @@ def inputs_of_mixed(count=6):
     }
 
 
-def assert_same_predictions(model, twin, x):
-    expected, actual = model.predict(x, verbose=0), twin.predict(x, verbose=0)
-    keras.tree.assert_same_structure(expected, actual)
-    for a, e in zip(keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True):
-        np.testing.assert_array_equal(a, e)
-
-
 def test_architecture_and_weights(tmp_path):
     model = randomised(mixed())
     twin = import_model(bundle_of(model, tmp_path / "m.h5"))
@@ -104,16 +68,6 @@ def test_an_exported_bundle(tmp_path):
     twin = import_model(tmp_path / "m.h5")
     assert_same_predictions(model, twin, x)
     assert_same_steps(model, twin, x, y)
-
-
-def assert_same_steps(model, twin, x, y, steps=3):
-    for _ in range(steps):
-        expected, actual = model.train_on_batch(x, y), twin.train_on_batch(x, y)
-        np.testing.assert_array_equal(actual, expected)
-    for a, e in zip(twin.variables, model.variables, strict=True):
-        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, e)), err_msg=e.path)
-    for a, e in zip(twin.optimizer.variables, model.optimizer.variables, strict=True):
-        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, e)), err_msg=e.path)
 
 
 OPTIMIZERS = {
@@ -178,27 +132,6 @@ def test_outputs_compiled_by_name(tmp_path):
     assert len(expected) >= 4
 
 
-class Mine(L.Layer):
-    def __init__(self, factor, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-        self.inner = [L.Dense(3), L.Dense(3)]  # Their names are new each time.
-
-    def build(self, shape):
-        for layer in self.inner:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        self.scale = self.add_weight(shape=(), name="scale")
-
-    def call(self, x):
-        for layer in self.inner:
-            x = layer(x)
-        return x * self.factor * self.scale
-
-    def get_config(self):
-        return {**super().get_config(), "factor": self.factor}
-
-
 class Whole(keras.Model):
     """A subclassed model without arguments, which Keras can describe."""
 
@@ -214,16 +147,6 @@ class Whole(keras.Model):
         return self.second(self.first(x))
 
 
-def my_loss(y_true, y_pred):
-    return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
-
-
-def custom_model():
-    model = keras.Sequential([keras.Input((3,)), Mine(0.5, name="mine")])
-    model.compile(optimizers.SGD(0.1), my_loss)
-    return randomised(model)
-
-
 def test_custom_objects(tmp_path):
     model = custom_model()
     path = bundle_of(model, tmp_path / "m.h5")
@@ -231,19 +154,6 @@ def test_custom_objects(tmp_path):
     x, y = np.ones((2, 3), "float32"), np.zeros((2, 3), "float32")
     assert_same_predictions(model, twin, x)
     assert_same_steps(model, twin, x, y)
-
-
-def test_custom_classes_have_to_be_given(tmp_path):
-    path = bundle_of(custom_model(), tmp_path / "m.h5")
-    with pytest.raises(errors.UnsupportedModelError, match=r"custom_objects=\{'Mine'"):
-        import_model(path)
-
-
-def test_custom_functions_have_to_be_given(tmp_path):
-    path = bundle_of(custom_model(), tmp_path / "m.h5")
-    with pytest.raises(errors.UnsupportedModelError, match=r"my_loss.*compile=False"):
-        import_model(path, {"Mine": Mine})
-    assert not import_model(path, {"Mine": Mine}, compile=False).compiled
 
 
 def test_a_subclassed_model(tmp_path):
@@ -265,98 +175,6 @@ def test_bfloat16_and_infinite_arguments(tmp_path):
     assert twin.layers[0].kernel.dtype == "bfloat16"
     for a, e in zip(twin.weights, model.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), e.numpy())
-
-
-@pytest.mark.parametrize("where", ["layer", "activation"])
-def test_code_is_refused_unless_allowed(where, tmp_path):
-    layer = (
-        L.Lambda(lambda x: x * 2, output_shape=(2,), name="code")
-        if where == "layer"
-        else L.Dense(2, activation=lambda x: x * 2, name="code")
-    )
-    model = randomised(keras.Sequential([keras.Input((2,)), L.Dense(2), layer]))
-    path = bundle_of(model, tmp_path / "m.h5")
-    with pytest.raises(errors.UnsupportedModelError, match=r"bytecode.*\n.*allow_lambda=True"):
-        import_model(path)
-    if where == "layer":
-        twin = import_model(path, allow_lambda=True)
-        assert_same_predictions(model, twin, np.ones((2, 2), "float32"))
-
-
-def test_a_model_that_cannot_be_rebuilt(tmp_path):
-    dense = L.Dense(4, name="tied")
-    one = keras.Sequential([keras.Input((4,)), dense], name="one")
-    two = keras.Sequential([keras.Input((4,)), dense, L.ReLU()], name="two")
-    inputs = keras.Input((4,))
-    path = bundle_of(keras.Model(inputs, two(one(inputs))), tmp_path / "m.h5")
-    with pytest.raises(errors.UnsupportedModelError, match="'one' and 'two' share it"):
-        import_model(path)
-
-
-class Forgetful(keras.Model):
-    """Its config has arguments that its constructor does not take."""
-
-    def __init__(self):
-        super().__init__(name="forgetful")
-        self.dense = L.Dense(2)
-
-    def call(self, x):
-        return self.dense(x)
-
-
-def test_a_class_that_cannot_be_made_again(tmp_path):
-    model = Forgetful()
-    model(np.zeros((1, 3), "float32"))
-    path = bundle_of(model, tmp_path / "m.h5")
-    with pytest.raises(errors.UnsupportedModelError, match=r"unexpected keyword.*\n.*from_config"):
-        import_model(path, {"Forgetful": Forgetful})
-
-
-def edited(path, edit):
-    """Changes the spec of a bundle, with a right digest."""
-    import h5py
-
-    with h5py.File(path, "a") as f:
-        spec = json.loads(f["kbridge/spec"][()].tobytes())
-        edit(spec)
-        data = np.frombuffer(json.dumps(spec).encode(), np.uint8)
-        del f["kbridge/spec"]
-        f["kbridge/spec"] = data
-        f["kbridge/spec"].attrs["sha256"] = bundle.digest_of(data)
-    return path
-
-
-def test_hostile_configs_are_refused(tmp_path):
-    model = keras.Sequential([keras.Input((2,)), L.Dense(2, name="d")])
-
-    def name_a_function(spec):
-        spec["keras_model"]["config"]["layers"][1] = {
-            "module": "os",
-            "class_name": "function",
-            "config": "system",
-            "registered_name": "system",
-        }
-
-    path = edited(bundle_of(model, tmp_path / "m.h5"), name_a_function)
-    with pytest.raises(errors.UnsupportedModelError, match="system"):
-        import_model(path)
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    model = keras.Sequential([keras.Input((2,)), L.Dense(2, name="d")])
-
-    def widen(spec):
-        spec["keras_model"]["config"]["layers"][1]["config"]["units"] = 3
-
-    def remove_bias(spec):
-        spec["keras_model"]["config"]["layers"][1]["config"]["use_bias"] = False
-
-    path = edited(bundle_of(model, tmp_path / "a.h5"), widen)
-    with pytest.raises(errors.BundleFormatError, match=r"shape \[2, 3\].*Received: \[2, 2\]"):
-        import_model(path)
-    path = edited(bundle_of(model, tmp_path / "b.h5"), remove_bias)
-    with pytest.raises(errors.BundleFormatError, match="Expected 2 weights.*Received: 1"):
-        import_model(path)
 
 
 class OwnCompile(keras.Model):
