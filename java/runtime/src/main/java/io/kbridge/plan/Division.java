@@ -55,9 +55,9 @@ final class Division {
     return new Division(cores, chunk, Math.toIntExact(each / chunk));
   }
 
-  /** Returns the division of a smaller batch into chunks of the same size, one for each lane. */
-  Division oneRound() {
-    return new Division(lanes, chunk, 1);
+  /** Returns the division of a batch that is no larger into chunks of the same size, so few that trying takes no long time. */
+  Division few() {
+    return new Division(lanes, chunk, Math.min(rounds, 2));
   }
 
   int lanes() {

@@ -36,8 +36,7 @@ public final class PlanCompiler implements AutoCloseable {
   private final Map<String, INDArray> variables;
   private final boolean keepsApart;
   private final String choice = System.getProperty(DIVIDE, "measure");
-  private boolean dividing = !choice.equals("never");
-  private boolean dividingIsKnown = !choice.equals("measure");
+  private final Dividing dividing = Dividing.of(choice);
 
   /**
    * Makes a compiler that compiles every node by the mapping of its op.
@@ -145,32 +144,30 @@ public final class PlanCompiler implements AutoCloseable {
       Division halves = helps ? Division.once(shapes, threads) : null;
       return halves == null ? compileWhole(inputs, wanted, used) : divide(new Arena(), halves, inputs, wanted, false);
     }
-    Division division = dividing && keepsApart ? Division.of(shapes, used) : null;
-    if (division == null) {
-      return compileWhole(inputs, wanted, used);
-    }
-    if (!dividingIsKnown) {
-      Plan found = chooseDivision(division.oneRound(), division.oneRound().samplesOf(inputs), wanted, used);
-      if (division.rounds() == 1) {
+    Division division = keepsApart ? Division.of(shapes, used) : null;
+    if (division != null && !dividing.isKnown(division)) {
+      Plan found = chooseDivision(division.few(), division.few().samplesOf(inputs), wanted, used);
+      if (division.few().rounds() == division.rounds()) {
         return found;
       }
       found.close();
     }
-    return dividing ? divide(new Arena(), division, inputs, wanted, true) : compileWhole(inputs, wanted, used);
+    boolean whole = division == null || dividing.isRefused(division);
+    return whole ? compileWhole(inputs, wanted, used) : divide(new Arena(), division, inputs, wanted, true);
   }
 
-  /** Finds out once whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
+  /** Finds out whether cores are to share out samples, or each operation; with few samples, so that it does not take long. */
   private Plan chooseDivision(Division division, Map<String, INDArray> inputs, Collection<String> wanted, int used) {
     try (Unfinished made = new Unfinished()) {
       Plan whole = made.add(compileWhole(inputs, wanted, used));
       Plan divided = made.add(divide(Arena.instead(whole.arena()), division, inputs, wanted, true));
       whole.rehearse(false);
       divided.rehearse(false);
-      dividing = Race.isFaster(divided, whole, inputs);
-      dividingIsKnown = true;
-      Plan better = dividing ? divided : whole;
+      boolean faster = Race.isFaster(divided, whole, inputs);
+      dividing.note(division, faster);
       // NB: in this order, so that what the slower plan alone has used is given back.
-      (dividing ? whole : divided).close();
+      (faster ? whole : divided).close();
+      Plan better = faster ? divided : whole;
       better.prefer();
       return made.finish(better);
     }
