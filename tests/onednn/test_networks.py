@@ -11,7 +11,7 @@ from kbridge.jvm.cpu import cpu_flags
 from kbridge.parity.reference import record
 from tests.weights import calibrate, randomise
 
-WAYS = ("never", "always", "tiles")
+WAYS = ("never", "always", "copies", "tiles")
 
 
 def images(*shape: int) -> np.ndarray:
@@ -97,6 +97,26 @@ def tiled() -> keras.Model:
     return keras.Model(x, [y, layers.Conv2D(16, 3)(layers.ReLU(negative_slope=0.1)(y))])
 
 
+def pooled() -> keras.Model:
+    """Results of convolutions that poolings or one convolution read, alone or with others."""
+    x = layers.Input((24, 21, 32))
+    alone = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    alone = layers.Conv2D(48, 3, activation="relu")(alone)
+    twice = layers.Conv2D(32, 3, activation="relu")(x)
+    shared = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(shared)
+    return keras.Model(
+        x,
+        [
+            layers.MaxPooling2D(3, strides=2, padding="same")(alone),
+            layers.AveragePooling2D(2)(layers.ZeroPadding2D(((0, 0), (0, 1)))(twice)),
+            layers.Conv2D(40, 1)(layers.MaxPooling2D(2)(twice)),
+            layers.MaxPooling2D(2)(shared),
+            mean,
+        ],
+    )
+
+
 NETWORKS = (
     (depthwise, (3, 13, 11, 8)),
     (residual, (3, 17, 19, 3)),
@@ -104,6 +124,7 @@ NETWORKS = (
     (shared, (2, 10, 10, 32)),
     (narrow, (3, 14, 16, 1)),
     (tiled, (2, 19, 22, 32)),
+    (pooled, (3, 24, 21, 32)),
 )
 
 
@@ -153,6 +174,34 @@ def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, name, b
     x = images(*shape)
     steps = check(calibrate(randomise(build()), x), x, exported, threads(way))
     assert sum(name in step["implementation"] for step in steps) >= 2, steps
+
+
+@pytest.mark.skipif(
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
+)
+def test_poolings_copy_what_convolutions_leave_in_blocks(exported, winograd):
+    winograd("copies")
+    x = images(3, 24, 21, 32)
+    steps = check(calibrate(randomise(pooled()), x), x, exported)
+    copies = {step["node"]: step["implementation"].count("reorder") for step in steps}
+    pools = [step["node"] for step in steps if "pooling" in step["implementation"]]
+    assert sum(copies[node] for node in pools) == 3, copies
+
+
+def test_convolutions_that_cannot_read_blocks(exported, winograd):
+    """A kernel with infinity is none that oneDNN is given."""
+    winograd("copies")
+    x = layers.Input((12, 13, 32))
+    y = layers.Conv2D(32, 3, activation="relu")(x)
+    y = layers.Conv2D(16, 3)(y)
+    model = randomise(keras.Model(x, layers.MaxPooling2D(2)(y)))
+    kernel, bias = model.layers[-2].get_weights()
+    kernel[1, 1, 5, 7] = np.inf
+    model.layers[-2].set_weights([kernel, bias])
+    given = images(2, 12, 13, 32)
+    got = exported(model, engine="onednn").predict_on_batch(given)
+    np.testing.assert_allclose(got, model(given, training=False), rtol=2e-5, atol=1e-5)
+    assert np.isfinite(np.delete(got, 7, axis=-1)).all() and not np.isfinite(got[..., 7]).all()
 
 
 def seen_alone(ours, x: np.ndarray) -> dict[str, np.ndarray]:

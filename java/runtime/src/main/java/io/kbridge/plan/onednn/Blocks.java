@@ -4,6 +4,7 @@ import io.kbridge.graph.ElementType;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ValueInfo;
 import io.kbridge.plan.fuse.Chain;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -13,6 +14,7 @@ import java.util.function.Predicate;
 
 /** Finds the values whose channels can be in blocks: images that are made and read by nothing but chains that know blocks. */
 final class Blocks {
+  private static final Set<String> POOLS = Set.of("MaxPool", "AveragePool");
   private static final Set<String> WINDOWS = Set.of("Conv", "DepthwiseConv", "MaxPool", "AveragePool");
 
   private final Map<String, ValueInfo> values = new HashMap<>();
@@ -44,6 +46,35 @@ final class Blocks {
       }
     }
     return found;
+  }
+
+  /**
+   * Finds results of convolutions that may stay in blocks, if a convolution makes blocks of them, where everything else has channels last. Poolings
+   * that read them have less to copy, convolutions that read them no more, and perhaps nothing.
+   *
+   * @param chains the plan's chains
+   * @param visible tells which values others read
+   * @return names of values
+   */
+  static Set<String> keepable(List<Chain> chains, Predicate<String> visible) {
+    Blocks blocks = new Blocks(chains);
+    Map<String, List<Chain>> readers = new HashMap<>();
+    chains.forEach(chain -> chain.node().inputs().forEach(input -> readers.computeIfAbsent(input, value -> new ArrayList<>()).add(chain)));
+    Set<String> found = new HashSet<>();
+    for (Chain chain : chains) {
+      String result = chain.node().outputs().get(0).name();
+      boolean makes = chain.head().op().equals("Conv") && blocks.knows(chain) && blocks.isImage(result) && !visible.test(result);
+      if (makes && keeps(result, readers.getOrDefault(result, List.of()))) {
+        found.add(result);
+      }
+    }
+    return found;
+  }
+
+  private static boolean keeps(String value, List<Chain> readers) {
+    boolean windows = readers.stream().allMatch(chain -> WINDOWS.contains(chain.head().op()) && value.equals(chain.source()));
+    boolean pools = readers.stream().allMatch(chain -> POOLS.contains(chain.head().op()));
+    return windows && (pools || readers.size() == 1);
   }
 
   /** Tells whether a chain can read and write blocks. */

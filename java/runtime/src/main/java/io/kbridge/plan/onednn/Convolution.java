@@ -110,7 +110,11 @@ final class Convolution {
     if (way == Trial.Way.TILES) {
       return tiles == null ? null : tiles.mapping(x);
     }
-    return way == Trial.Way.BLOCKS ? lower(Form.winograd(from(true), to(true), trial.implementation())) : null;
+    OpMapping inBlocks = way == Trial.Way.BLOCKS ? lower(Form.winograd(from(true), to(true), trial.implementation())) : null;
+    if (inBlocks != null) {
+      site.session().keepBlocks(site.result());
+    }
+    return inBlocks;
   }
 
   private Layout from(boolean blocked) {

@@ -19,8 +19,8 @@ import java.util.function.Function;
  */
 public final class OneDnnEngine implements Engine {
   /**
-   * The system property that decides for oneDNN's code for Winograd's algorithm ({@code always}), for ours ({@code tiles}), or against the algorithm
-   * ({@code never}), not the clock ({@code measure}).
+   * The system property that decides for oneDNN's code for Winograd's algorithm, with channels in blocks everywhere ({@code always}) or last elsewhere
+   * ({@code copies}), for ours ({@code tiles}), or against the algorithm ({@code never}), not the clock ({@code measure}).
    */
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
 
@@ -33,6 +33,7 @@ public final class OneDnnEngine implements Engine {
   // NB: for each number of threads. What is faster on one core need not be on two.
   private final Map<Integer, Boolean> preferred = new ConcurrentHashMap<>();
   private final Boolean decided;
+  private volatile boolean keepsBlocks = true;
 
   /**
    * Makes the engine for float32; loads oneDNN.
@@ -111,6 +112,16 @@ public final class OneDnnEngine implements Engine {
     return preferred() == null;
   }
 
+  /** Tells whether plans with channels last may leave some values in blocks. */
+  boolean keepsBlocks() {
+    return keepsBlocks;
+  }
+
+  /** Notes that something cannot be computed from such values. */
+  void keepNoBlocks() {
+    keepsBlocks = false;
+  }
+
   private Boolean preferred() {
     return decided == null ? preferred.get(Threads.allowed()) : decided;
   }
@@ -135,7 +146,7 @@ public final class OneDnnEngine implements Engine {
     if (choice.equals("tiles")) {
       return Trial.tiled();
     }
-    return choice.equals("always") ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
+    return decided != null ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
   }
 
   /** Returns memory to measure in; plans are compiled one at a time. */

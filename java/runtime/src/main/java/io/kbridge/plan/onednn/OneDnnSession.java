@@ -30,6 +30,7 @@ final class OneDnnSession implements Engine.Session {
   private final Map<GraphNode, Chain> chains = new IdentityHashMap<>();
   private final Map<GraphNode, List<GraphNode>> stacks = new IdentityHashMap<>();
   private final Set<String> blocked = new HashSet<>();
+  private final Set<String> keepable = new HashSet<>();
   private final Set<String> half = new HashSet<>();
   private final Set<String> small = new HashSet<>();
   private double gainOfBlocks;
@@ -52,6 +53,8 @@ final class OneDnnSession implements Engine.Session {
     List<Chain> found = fuser.fuse(nodes, visible);
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
+    } else if (engine.keepsBlocks()) {
+      keepable.addAll(Blocks.keepable(found, visible));
     }
     if (isBfloat16()) {
       half.addAll(Halves.find(found, constant, visible, engine.avoided()));
@@ -126,6 +129,10 @@ final class OneDnnSession implements Engine.Session {
   @Override
   public Engine.Session without(GraphNode node) {
     if (touches(blocked, node)) {
+      if (!inBlocks) {
+        engine.keepNoBlocks();
+        return engine.start(false);
+      }
       // NB: while it is still open which way is faster, the other one is there already.
       return engine.isUndecided() ? null : engine.start(false);
     }
@@ -157,6 +164,13 @@ final class OneDnnSession implements Engine.Session {
   /** Tells whether a value's channels are in blocks. */
   boolean isBlocked(String value) {
     return blocked.contains(value);
+  }
+
+  /** Notes that a convolution leaves its result in blocks, if all that reads it can cope with that. */
+  void keepBlocks(String value) {
+    if (keepable.contains(value)) {
+      blocked.add(value);
+    }
   }
 
   /** Tells whether a value's numbers are bfloat16. */

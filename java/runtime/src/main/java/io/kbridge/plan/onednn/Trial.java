@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.LongFunction;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.bytedeco.dnnl.convolution_forward;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.BytePointer;
@@ -31,13 +32,14 @@ import org.nd4j.nativeblas.NativeOpsHolder;
  */
 final class Trial {
   private static final int ROUNDS = 2;
-  // NB: beside another process a run may take twice as long; then two are no measure, and one that is not disturbed has to be waited for.
   private static final int MOST_ROUNDS = 6;
   private static final double STEADY = 1.25;
   private static final long PAGE = 1L << 12;
   // NB: its kernels are up to four times as large, and come from farther away in a whole network than in a trial.
   private static final double MARGIN = 0.9;
   private static final long ENOUGH_NS = 60_000_000;
+  // NB: in a new process the JVM's compilers may take a core for that long.
+  private static final long MOST_NS = 300_000_000;
   private static final double NEVER = Double.POSITIVE_INFINITY;
   private static final int MOST_KNOWN = 4096;
   // NB: of all models of the process: the time depends on nothing that is the model's own. Null where there was nothing to try.
@@ -174,38 +176,56 @@ final class Trial {
 
   /** Finds the shortest time of each way, with the caches as a whole network leaves them: the input is there, kernels are not. */
   private static double[] shortest(Bench bench, Step wake, List<Step> ways) {
-    double[] shortest = new double[ways.size()];
-    double[] second = new double[ways.size()];
-    Arrays.fill(shortest, Double.POSITIVE_INFINITY);
-    Arrays.fill(second, Double.POSITIVE_INFINITY);
+    List<Times> times = ways.stream().map(way -> new Times()).collect(Collectors.toList());
     // NB: not timed, the first run brings code into the caches.
     ways.forEach(Step::run);
     long start = System.nanoTime();
-    int round = 0;
-    while (round == 0 || round < MOST_ROUNDS && System.nanoTime() - start < ENOUGH_NS && (round < ROUNDS || !isSteady(shortest, second))) {
-      round++;
-      for (int i = 0; i < shortest.length; i++) {
+    for (int round = 0; round == 0 || isOpen(times, System.nanoTime() - start); round++) {
+      for (int i = 0; i < ways.size(); i++) {
         bench.prepare();
         // NB: to wake OpenMP's threads takes up to 50 us, more than a copy itself. In a whole network the step before has woken them.
         wake.run();
-        long before = System.nanoTime();
-        ways.get(i).run();
-        double time = System.nanoTime() - before;
-        second[i] = Math.min(second[i], Math.max(shortest[i], time));
-        shortest[i] = Math.min(shortest[i], time);
+        times.get(i).add(Stopwatch.time(ways.get(i)));
       }
     }
-    return shortest;
+    boolean alone = times.stream().noneMatch(Times::isEmpty);
+    return times.stream().mapToDouble(time -> time.shortest(alone)).toArray();
   }
 
-  /** Tells whether each way has taken about its shortest time twice. */
-  private static boolean isSteady(double[] shortest, double[] second) {
-    for (int i = 0; i < shortest.length; i++) {
-      if (second[i] > STEADY * shortest[i]) {
-        return false;
+  private static boolean isOpen(List<Times> times, long passed) {
+    return passed < ENOUGH_NS ? !times.stream().allMatch(Times::suffice) : passed < MOST_NS && times.stream().anyMatch(Times::isEmpty);
+  }
+
+  /** How long the runs of one way took. */
+  private static final class Times {
+    private int count;
+    private double shortest = NEVER;
+    private double second = NEVER;
+    private double disturbed = NEVER;
+
+    void add(Stopwatch watch) {
+      if (watch.isDisturbed()) {
+        disturbed = Math.min(disturbed, watch.nanoseconds());
+        return;
       }
+      count++;
+      second = Math.min(second, Math.max(shortest, watch.nanoseconds()));
+      shortest = Math.min(shortest, watch.nanoseconds());
     }
-    return true;
+
+    /** Tells whether all runs were disturbed. */
+    boolean isEmpty() {
+      return count == 0;
+    }
+
+    /** Tells whether the way has taken about its shortest time twice. */
+    boolean suffice() {
+      return count >= MOST_ROUNDS || count >= ROUNDS && second <= STEADY * shortest;
+    }
+
+    double shortest(boolean alone) {
+      return alone ? shortest : Math.min(shortest, disturbed);
+    }
   }
 
   /** Where all ways run, each in the place of the one before. */
