@@ -124,7 +124,7 @@ class Worker:
             command = [*java.command(), "bench.Worker", spec.runner.removeprefix("java:")]
             # NB: the setting that kbridge's Python side makes; docs of the Java side advise it.
             if spec.ours:
-                environment["GOMP_SPINCOUNT"] = "1000"
+                environment["GOMP_SPINCOUNT"] = "2000"
         else:
             command = [sys.executable, "-m", "benchmarks.worker", spec.runner]
             environment["KBRIDGE_CLASSPATH"] = java.kbridge_classpath

@@ -47,6 +47,6 @@ def _once(context: Context, bundles: tuple[Path, Path]) -> dict[str, int]:
     """Starts a JVM; returns nanoseconds."""
     told = run_process(
         [*context.java.command(), "bench.Start", str(context.threads), *map(str, bundles)],
-        {"OMP_NUM_THREADS": str(context.threads), "GOMP_SPINCOUNT": "1000"},
+        {"OMP_NUM_THREADS": str(context.threads), "GOMP_SPINCOUNT": "2000"},
     )
     return json.loads(told.splitlines()[-1])

@@ -118,11 +118,11 @@ def memory_limit() -> int:
 def openmp_environment() -> dict[str, str]:
     """Returns the environment variables that libgomp reads when a JVM loads it."""
     # NB: libgomp's threads spin while they wait; if anything else wants their core, each parallel
-    # loop then stalls for a scheduler tick. Few spins cost nothing measurable on a quiet machine.
-    # A user's own choice stands.
+    # loop then stalls for a scheduler tick. A few spins are enough for what threads wait for each
+    # other on a quiet machine. A user's own choice stands.
     if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
         return {}
-    return {"GOMP_SPINCOUNT": "1000"}
+    return {"GOMP_SPINCOUNT": "2000"}
 
 
 def _existing(entries: Sequence[str | os.PathLike], where: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ assert 300 << 20 < runtime.maxMemory() <= 320 << 20, runtime.maxMemory()
 assert System.getProperty("kbridge.test") == "yes"
 Pointer = jpype.JClass("org.bytedeco.javacpp.Pointer")
 assert Pointer.maxBytes() == 2 << 30 and Pointer.maxPhysicalBytes() == 0
-assert os.environ["GOMP_SPINCOUNT"] == "1000"
+assert os.environ["GOMP_SPINCOUNT"] == "2000"
 """
     )
 

@@ -15,7 +15,7 @@ final class OpenMp {
   /** The environment variable, and what it is set to. */
   static final String SPINS = "GOMP_SPINCOUNT";
 
-  static final String FEW = "1000";
+  static final String FEW = "2000";
 
   static {
     if (System.getenv(SPINS) == null && System.getenv("OMP_WAIT_POLICY") == null && Loader.getPlatform().startsWith("linux")) {
