@@ -11,7 +11,7 @@ from kbridge.jvm.cpu import cpu_flags
 from kbridge.parity.reference import record
 from tests.weights import calibrate, randomise
 
-WAYS = ("never", "always", "copies", "tiles")
+WAYS = ("never", "always", "copies", "tiles", "tiles2")
 
 
 def images(*shape: int) -> np.ndarray:
@@ -87,7 +87,7 @@ def depthwise() -> keras.Model:
 
 
 def tiled() -> keras.Model:
-    """Images that tiles of four do not divide, and padding on some of their sides."""
+    """Images that tiles do not divide, and padding on some of their sides."""
     x = layers.Input((19, 22, 32))
     y = layers.Conv2D(48, 3, activation="relu")(x)
     y = layers.Conv2D(32, 3, use_bias=False, padding="same")(y)
@@ -117,6 +117,18 @@ def pooled() -> keras.Model:
     )
 
 
+def tiled_more() -> keras.Model:
+    """Kernels of 5x5, and more tiles than are computed together, the last portion with fewer."""
+    x = layers.Input((41, 40, 96))
+    a = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    a = layers.AveragePooling2D(2, padding="same")(a)
+    y = layers.Conv2D(32, 1)(layers.AveragePooling2D(3)(x))
+    b = layers.BatchNormalization()(layers.Conv2D(48, 5, padding="same", use_bias=False)(y))
+    c = layers.Conv2D(64, 5, activation="relu")(layers.ZeroPadding2D(((0, 3), (2, 1)))(y))
+    d = layers.Conv2D(32, 3, padding="same")(y)
+    return keras.Model(x, [a, b, c, d])
+
+
 NETWORKS = (
     (depthwise, (3, 13, 11, 8)),
     (residual, (3, 17, 19, 3)),
@@ -125,6 +137,7 @@ NETWORKS = (
     (narrow, (3, 14, 16, 1)),
     (tiled, (2, 19, 22, 32)),
     (pooled, (3, 24, 21, 32)),
+    (tiled_more, (3, 41, 40, 96)),
 )
 
 
@@ -145,7 +158,7 @@ def check(model: keras.Model, x: np.ndarray, exported, threads: int | None = Non
 
 def threads(way: str) -> int | None:
     """Tiles are for plans on one core."""
-    return 1 if way == "tiles" else None
+    return 1 if way.startswith("tiles") else None
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -163,17 +176,20 @@ def test_small_networks(exported, winograd, build, shape, way):
     "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
 )
 @pytest.mark.parametrize(
-    ("way", "name", "build", "shape"),
+    ("way", "names", "build", "shape"),
     [
-        ("always", "wino_", residual, (3, 17, 19, 3)),
-        ("tiles", "Winograd", tiled, (2, 19, 22, 32)),
+        ("always", {"wino_": 2}, residual, (3, 17, 19, 3)),
+        ("tiles", {"Winograd 4x3": 4}, tiled, (2, 19, 22, 32)),
+        ("tiles", {"Winograd 4x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
+        ("tiles2", {"Winograd 2x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
     ],
 )
-def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, name, build, shape):
+def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, names, build, shape):
     winograd(way)
     x = images(*shape)
     steps = check(calibrate(randomise(build()), x), x, exported, threads(way))
-    assert sum(name in step["implementation"] for step in steps) >= 2, steps
+    for name, least in names.items():
+        assert sum(name in step["implementation"] for step in steps) >= least, steps
 
 
 @pytest.mark.skipif(

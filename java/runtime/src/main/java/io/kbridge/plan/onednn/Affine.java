@@ -87,6 +87,13 @@ final class Affine {
     return content;
   }
 
+  /** Multiplies one number of each channel, in place. */
+  void scale(double[] numbers) {
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] *= scale[i];
+    }
+  }
+
   /** Takes one node, if it is of this form. */
   boolean absorb(GraphNode node, String through, Site site, Layout layout) {
     if (node.op().equals("BatchNorm")) {

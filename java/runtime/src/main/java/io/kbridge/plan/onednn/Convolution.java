@@ -103,12 +103,12 @@ final class Convolution {
 
   /** Finds a faster way than the direct one, by Winograd's algorithm; null if there is none. */
   private OpMapping lowerFaster() {
-    Winograd tiles = Winograd.find(site, x, w, window, affine);
-    Winograd tried = tiles == null || !tiles.isLarge() ? null : tiles;
-    Trial trial = site.session().trial(key() + (tried == null ? "" : " or in tiles"), byClock -> trial(byClock, tried));
+    List<Winograd> tiles = Winograd.find(site, x, w, window, affine);
+    List<Winograd> tried = tiles.stream().filter(Winograd::isPlausible).collect(Collectors.toList());
+    Trial trial = site.session().trial(key() + tried, byClock -> trial(byClock, tried));
     Trial.Way way = trial == null ? Trial.Way.DIRECT : trial.fastest(site.isBlocked(site.chain().source()), site.isBlocked(site.result()));
     if (way == Trial.Way.TILES) {
-      return tiles == null ? null : tiles.mapping(x);
+      return tiles.stream().filter(one -> trial.suits(one.form())).findFirst().map(one -> one.mapping(x)).orElse(null);
     }
     OpMapping inBlocks = way == Trial.Way.BLOCKS ? lower(Form.winograd(from(true), to(true), trial.implementation())) : null;
     if (inBlocks != null) {
@@ -157,20 +157,20 @@ final class Convolution {
 
   /** Tells whether Winograd's algorithm is worth a try. */
   private boolean suitsWinograd() {
-    boolean three = window.sizes().length == 2 && Arrays.stream(window.sizes()).allMatch(size -> size == 3);
+    boolean known = Arrays.stream(WinogradForm.values()).anyMatch(form -> form.fits(window.sizes()));
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    return site.isConstant(1) && three && dense && numbers == Numbers.FLOAT && groups == 1 && window.channelsLast() && w.size(2) >= 32
+    return site.isConstant(1) && known && dense && numbers == Numbers.FLOAT && groups == 1 && window.channelsLast() && w.size(2) >= 32
         && w.size(2) % Layout.BLOCK == 0 && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 
-  /** Tells all that the time of a 3x3 convolution depends on. */
+  /** Tells all that the time of such a convolution depends on. */
   private String key() {
     return Stream.of(x.shape(), w.shape(), window.before(), window.after()).map(Arrays::toString).collect(Collectors.joining())
         + affine.shifts();
   }
 
   /** Finds out which algorithm is faster; null if there is no choice. */
-  private Trial trial(boolean byClock, Winograd tiles) {
+  private Trial trial(boolean byClock, List<Winograd> tiles) {
     primitive_attr plain = PostOps.none(site).attr();
     try (OneDnnSession aside = site.session().aside()) {
       convolution_forward.primitive_desc direct = OneDnn.ask(() -> describe(Form.direct(from(false), to(false)), plain));
@@ -179,7 +179,7 @@ final class Convolution {
         ways.add(aside.own(describe(Form.winograd(from(true), to(true), implementation), plain)));
       }
       convolution_forward.primitive_desc blocked = OneDnn.ask(() -> describe(Form.direct(from(true), to(true)), plain));
-      if (direct == null || blocked == null || ways.isEmpty() && tiles == null) {
+      if (direct == null || blocked == null || ways.isEmpty() && tiles.isEmpty()) {
         return null;
       }
       aside.own(direct);

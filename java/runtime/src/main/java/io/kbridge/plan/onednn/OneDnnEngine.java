@@ -7,10 +7,13 @@ import io.kbridge.graph.GraphNode;
 import io.kbridge.graph.ModelGraph;
 import io.kbridge.plan.Engine;
 import io.kbridge.plan.Threads;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * The oneDNN engine of one model: holds its packed weights. Where convolutions gain from Winograd's algorithm, which works on channels in
@@ -20,7 +23,8 @@ import java.util.function.Function;
 public final class OneDnnEngine implements Engine {
   /**
    * The system property that decides for oneDNN's code for Winograd's algorithm, with channels in blocks everywhere ({@code always}) or last elsewhere
-   * ({@code copies}), for ours ({@code tiles}), or against the algorithm ({@code never}), not the clock ({@code measure}).
+   * ({@code copies}), for ours in the largest tiles there are ({@code tiles}) or in those of 2x2 ({@code tiles2}), or against the algorithm
+   * ({@code never}), not the clock ({@code measure}).
    */
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
 
@@ -143,10 +147,15 @@ public final class OneDnnEngine implements Engine {
     if (choice.equals("never")) {
       return null;
     }
-    if (choice.equals("tiles")) {
+    if (choice.startsWith("tiles")) {
       return Trial.tiled();
     }
     return decided != null ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
+  }
+
+  /** Returns the forms of our code for Winograd's algorithm that may be used, those with the largest tiles first. */
+  List<WinogradForm> forms() {
+    return Arrays.stream(WinogradForm.values()).filter(form -> !choice.equals("tiles2") || form.side() == 2).collect(Collectors.toList());
   }
 
   /** Returns memory to measure in; plans are compiled one at a time. */

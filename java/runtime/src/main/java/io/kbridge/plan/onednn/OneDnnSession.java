@@ -213,6 +213,11 @@ final class OneDnnSession implements Engine.Session {
     return found;
   }
 
+  /** Returns the forms of Winograd's algorithm that may be used with channels last. */
+  List<WinogradForm> forms() {
+    return engine.forms();
+  }
+
   /** Returns memory for things that are run to find out how long they take; it is given back when the plan is complete. */
   Ground ground() {
     return engine.ground();

@@ -3,20 +3,16 @@ package io.kbridge.plan.onednn;
 import io.kbridge.plan.NativeArrays;
 
 /**
- * How images are cut for Winograd's algorithm F(4x4, 3x3): each tile of 4x4 numbers of a result is computed from 6x6 numbers of the image, which
- * overlap with those of the next tile by two. Tiles beyond the edges are computed whole and cut off. Immutable.
+ * How images are cut for one of the forms of Winograd's algorithm: each tile of a result is computed from a larger one of the image, which overlaps with
+ * the next. Tiles beyond the edges are computed whole and cut off. Immutable.
  */
 final class Tiles {
-  /** How many numbers of a result each tile has along an axis. */
-  static final int SIDE = 4;
+  // NB: tiles and products that are in the caches still when they are read again; measured with images of 14x14 to 71x71, with 64 to 256 channels.
+  private static final long CACHED = 4L << 20;
 
-  /** How many numbers of the image a tile is computed from, along an axis. */
-  static final int SPAN = 6;
-
-  /** How many products of matrices there are, one for each number that a tile is computed from. */
-  static final int POSITIONS = SPAN * SPAN;
-
+  private final WinogradForm form;
   private final int samples;
+  private final int portion;
   private final int height;
   private final int width;
   private final int channels;
@@ -29,11 +25,13 @@ final class Tiles {
   /**
    * Cuts images.
    *
+   * @param form the form of the algorithm
    * @param image the shape of the images, channels last
    * @param result that of the result
    * @param before how many rows and columns of zeros are in front of an image
    */
-  Tiles(long[] image, long[] result, long[] before) {
+  Tiles(WinogradForm form, long[] image, long[] result, long[] before) {
+    this.form = form;
     samples = Math.toIntExact(image[0]);
     height = Math.toIntExact(image[1]);
     width = Math.toIntExact(image[2]);
@@ -43,6 +41,19 @@ final class Tiles {
     filters = Math.toIntExact(result[3]);
     top = Math.toIntExact(before[0]);
     left = Math.toIntExact(before[1]);
+    portion = cached();
+  }
+
+  /** A few rows of tiles at a time, but not so few that kernels, which are read anew for each portion, are more to read than tiles. */
+  private int cached() {
+    long most = Math.max(CACHED, (long) Float.BYTES * form.positions() * channels * filters);
+    long row = (long) Float.BYTES * form.positions() * columns() * (channels + filters);
+    long portions = (allRows() * row + most - 1) / most;
+    return Math.toIntExact((allRows() + portions - 1) / portions);
+  }
+
+  WinogradForm form() {
+    return form;
   }
 
   int height() {
@@ -81,7 +92,7 @@ final class Tiles {
 
   /** Returns how many rows of tiles an image has. */
   int rows() {
-    return (outHeight + SIDE - 1) / SIDE;
+    return (outHeight + form.side() - 1) / form.side();
   }
 
   /** Returns how many rows of tiles all images have. */
@@ -89,14 +100,19 @@ final class Tiles {
     return samples * rows();
   }
 
-  /** Returns how many tiles a row has. */
-  int columns() {
-    return (outWidth + SIDE - 1) / SIDE;
+  /** Returns how many rows of tiles are computed together; the last portion may have fewer. */
+  int portion() {
+    return portion;
   }
 
-  /** Returns how many tiles there are. */
+  /** Returns how many tiles a row has. */
+  int columns() {
+    return (outWidth + form.side() - 1) / form.side();
+  }
+
+  /** Returns how many tiles a portion has. */
   int count() {
-    return allRows() * columns();
+    return portion * columns();
   }
 
   /** Returns the shape of the result. */
@@ -114,13 +130,13 @@ final class Tiles {
     return NativeArrays.length(resultShape());
   }
 
-  /** Returns how many numbers all tiles of the images have. */
+  /** Returns how many numbers all tiles of a portion have. */
   long spread() {
-    return (long) POSITIONS * count() * channels;
+    return (long) form.positions() * count() * channels;
   }
 
-  /** Returns how many numbers all products have. */
+  /** Returns how many numbers all products of a portion have. */
   long products() {
-    return (long) POSITIONS * count() * filters;
+    return (long) form.positions() * count() * filters;
   }
 }

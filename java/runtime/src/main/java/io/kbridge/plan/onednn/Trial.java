@@ -54,14 +54,16 @@ final class Trial {
       };
 
   private final String implementation;
+  private final WinogradForm form;
   private final double direct;
   private final double blocked;
   private final double winograd;
   private final double tiled;
   private final double copies;
 
-  private Trial(String implementation, double direct, double blocked, double winograd, double tiled, double copies) {
+  private Trial(String implementation, WinogradForm form, double direct, double blocked, double winograd, double tiled, double copies) {
     this.implementation = implementation;
+    this.form = form;
     this.direct = direct;
     this.blocked = blocked;
     this.winograd = winograd;
@@ -103,7 +105,7 @@ final class Trial {
    * @param direct the direct way
    * @param blocked the direct way with channels in blocks
    * @param ways ways by Winograd's algorithm, each another implementation of oneDNN
-   * @param tiles the way by {@link Winograd}, or null
+   * @param tiles ways by {@link Winograd}, each another form
    * @return how long they take
    */
   static Trial run(
@@ -111,7 +113,7 @@ final class Trial {
       convolution_forward.primitive_desc direct,
       convolution_forward.primitive_desc blocked,
       List<convolution_forward.primitive_desc> ways,
-      Winograd tiles) {
+      List<Winograd> tiles) {
     Bench bench = new Bench(session.ground(), direct, blocked, ways, tiles);
     List<Step> timed = new ArrayList<>();
     Step wake = bench.copy(session, direct.src_desc(), blocked.src_desc());
@@ -120,28 +122,39 @@ final class Trial {
     timed.add(bench.convolution(session, direct));
     timed.add(bench.convolution(session, blocked));
     ways.forEach(way -> timed.add(bench.convolution(session, way)));
-    if (tiles != null) {
-      WinogradTransform.warmUp();
-      timed.add(bench.tiles(tiles));
-    }
+    tiles.forEach(way -> WinogradTransform.warmUp(way.form()));
+    tiles.forEach(way -> timed.add(bench.tiles(session, way)));
     double[] times = shortest(bench, wake, timed);
-    int best = -1;
-    for (int i = 0; i < ways.size(); i++) {
-      best = best < 0 || times[4 + i] < times[4 + best] ? i : best;
-    }
+    int tilesFrom = 4 + ways.size();
+    int best = best(times, 4, tilesFrom);
+    int tiled = best(times, tilesFrom, times.length);
     return new Trial(
-        best < 0 ? null : OneDnn.implementation(ways.get(best)), times[2], times[3], best < 0 ? NEVER : times[4 + best],
-        tiles == null ? NEVER : times[times.length - 1], times[0] + times[1]);
+        best < 0 ? null : OneDnn.implementation(ways.get(best - 4)), tiled < 0 ? null : tiles.get(tiled - tilesFrom).form(), times[2], times[3],
+        best < 0 ? NEVER : times[best], tiled < 0 ? NEVER : times[tiled], times[0] + times[1]);
+  }
+
+  /** Returns where the shortest of some times is; -1 if there are none. */
+  private static int best(double[] times, int from, int to) {
+    int best = -1;
+    for (int i = from; i < to; i++) {
+      best = best < 0 || times[i] < times[best] ? i : best;
+    }
+    return best;
   }
 
   /** Takes one implementation of oneDNN for the faster one without a look at the clock. */
   static Trial decided(convolution_forward.primitive_desc way) {
-    return new Trial(OneDnn.implementation(way), NEVER, NEVER, 0, NEVER, 0);
+    return new Trial(OneDnn.implementation(way), null, NEVER, NEVER, 0, NEVER, 0);
   }
 
   /** Takes {@link Winograd} for the faster one without a look at the clock. */
   static Trial tiled() {
-    return new Trial(null, NEVER, NEVER, NEVER, 0, 0);
+    return new Trial(null, null, NEVER, NEVER, NEVER, 0, 0);
+  }
+
+  /** Tells whether a form of tiles is the fastest one; any is where the clock was not looked at. */
+  boolean suits(WinogradForm one) {
+    return form == null || form == one;
   }
 
   /** Returns oneDNN's fastest implementation of Winograd's algorithm. */
@@ -239,13 +252,13 @@ final class Trial {
         convolution_forward.primitive_desc direct,
         convolution_forward.primitive_desc blocked,
         List<convolution_forward.primitive_desc> ways,
-        Winograd tiles) {
+        List<Winograd> tiles) {
       List<convolution_forward.primitive_desc> all = new ArrayList<>(ways);
       all.add(direct);
       all.add(blocked);
-      place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc, tiles == null ? 0 : tiles.kernelBytes());
+      place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc, tiles.stream().mapToLong(Winograd::kernelBytes).max().orElse(0));
       place(DNNL_ARG_BIAS, all, convolution_forward.primitive_desc::bias_desc, 0);
-      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc, tiles == null ? 0 : tiles.scratchBytes());
+      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc, tiles.stream().mapToLong(Winograd::scratchBytes).max().orElse(0));
       place(DNNL_ARG_DST, all, convolution_forward.primitive_desc::dst_desc, 0);
       place(DNNL_ARG_SRC, all, convolution_forward.primitive_desc::src_desc, 0);
       this.ground = ground.memory(used + Ground.CACHE);
@@ -297,14 +310,16 @@ final class Trial {
       return call.step();
     }
 
-    Step tiles(Winograd way) {
+    Step tiles(OneDnnSession session, Winograd way) {
       long[] taken = {places.get(DNNL_ARG_SCRATCHPAD)[0]};
       LongFunction<Pointer> scratch =
           bytes -> {
             taken[0] += bytes;
             return at(taken[0] - bytes);
           };
-      return way.step(scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), way.kernelAt(at(places.get(DNNL_ARG_WEIGHTS)[0])));
+      Pointer kernels = at(places.get(DNNL_ARG_WEIGHTS)[0]);
+      return way.step(
+          session, scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), position -> way.kernelAt(session, kernels, position));
     }
 
     private void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {

@@ -12,19 +12,22 @@ import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Step;
 import io.kbridge.plan.Threads;
 import java.nio.FloatBuffer;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.function.LongFunction;
 import org.bytedeco.dnnl.matmul;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * A 3x3 convolution by Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what lies between
- * is 36 products of matrices by oneDNN. oneDNN's own code for the algorithm wants channels in blocks, and is slower for small images. For plans on one
+ * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what lies
+ * between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks, and is slower for small images. For plans on one
  * core: sharing out transforms and products takes longer than it saves.
  */
 final class Winograd {
@@ -37,37 +40,49 @@ final class Winograd {
   private final INDArray w;
   private final Tiles tiles;
   private final Affine affine;
-  private final matmul.primitive_desc products;
+  private final matmul.primitive_desc product;
 
-  private Winograd(Site site, INDArray w, Tiles tiles, Affine affine, matmul.primitive_desc products) {
+  private Winograd(Site site, INDArray w, Tiles tiles, Affine affine, matmul.primitive_desc product) {
     this.site = site;
     this.w = w;
     this.tiles = tiles;
     this.affine = affine;
-    this.products = products;
+    this.product = product;
   }
 
   /**
-   * Finds the products.
+   * Finds the products, in all forms of the algorithm that fit.
    *
-   * @param site the chain of a 3x3 convolution with strides of one
+   * @param site the chain of a convolution with strides of one
    * @param x the images
    * @param w the kernel
    * @param window where it lies
    * @param affine what goes into the kernel and the shift
-   * @return the way to compute it, or null if it has to be computed in another one
+   * @return the ways to compute it, those with the largest tiles first; none if it has to be computed in another one
    */
-  static Winograd find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
+  static List<Winograd> find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
+    List<Winograd> found = new ArrayList<>();
     boolean finishes = cuts(site, affine) || affine.links() == site.chain().links().size();
     if (Threads.allowed() > 1 || !finishes || !OneDnn.hasWideVectors()) {
-      return null;
+      return found;
     }
-    Tiles tiles = new Tiles(x.shape(), window.shape(x.size(0), w.size(3)), window.before());
-    if (Math.max(tiles.spread(), tiles.products()) > MOST_NUMBERS) {
+    for (WinogradForm form : site.session().forms()) {
+      Winograd way = form.fits(window.sizes()) ? find(form, site, x, w, window, affine) : null;
+      if (way != null) {
+        found.add(way);
+      }
+    }
+    return found;
+  }
+
+  private static Winograd find(WinogradForm form, Site site, INDArray x, INDArray w, Window window, Affine affine) {
+    Tiles tiles = new Tiles(form, x.shape(), window.shape(x.size(0), w.size(3)), window.before());
+    if (Math.max(w.length(), Math.max(tiles.spread(), tiles.products())) > MOST_NUMBERS) {
       return null;
     }
     primitive_attr attr = PostOps.none(site).attr();
-    matmul.desc desc = site.session().own(new matmul.desc(spread(site, tiles), kernels(site, tiles, true), results(site, tiles)));
+    memory.desc kernel = site.session().own(OneDnn.any(tiles.channels(), tiles.filters()));
+    matmul.desc desc = site.session().own(new matmul.desc(matrix(site.session(), tiles, tiles.channels()), kernel, matrix(site.session(), tiles, tiles.filters())));
     matmul.primitive_desc found = OneDnn.ask(() -> new matmul.primitive_desc(desc, attr, OneDnn.cpu()));
     return found == null ? null : new Winograd(site, w, tiles, affine, site.session().own(found));
   }
@@ -79,32 +94,32 @@ final class Winograd {
     return functions != null && functions.size() == 1 && functions.get(0).function() == algorithm.eltwise_relu && functions.get(0).alpha() == 0;
   }
 
-  private static memory.desc spread(Site site, Tiles tiles) {
-    return site.session().own(OneDnn.plain(Tiles.POSITIONS, tiles.count(), tiles.channels()));
+  private static memory.desc matrix(OneDnnSession session, Tiles tiles, int columns) {
+    return session.own(OneDnn.plain(tiles.count(), columns));
   }
 
-  private static memory.desc results(Site site, Tiles tiles) {
-    return site.session().own(OneDnn.plain(Tiles.POSITIONS, tiles.count(), tiles.filters()));
+  WinogradForm form() {
+    return tiles.form();
   }
 
-  private static memory.desc kernels(Site site, Tiles tiles, boolean any) {
-    long[] dims = {Tiles.POSITIONS, tiles.channels(), tiles.filters()};
-    return site.session().own(any ? OneDnn.any(dims) : OneDnn.plain(dims));
+  /** Tells whether it may be the fastest way, and takes long enough to find out. */
+  boolean isPlausible() {
+    return form().isPlausible(tiles.count()) && tiles.resultNumbers() * tiles.channels() >= FEW_PRODUCTS;
   }
 
-  /** Tells whether it takes long enough to find out whether another way takes longer. */
-  boolean isLarge() {
-    return tiles.resultNumbers() * tiles.channels() >= FEW_PRODUCTS;
+  @Override
+  public String toString() {
+    return tiles.form().toString();
   }
 
   /** Returns how many bytes the kernels take. */
   long kernelBytes() {
-    return size(products.weights_desc());
+    return form().positions() * size(product.weights_desc());
   }
 
   /** Returns how many bytes a step needs beside its image, kernels and result. */
   long scratchBytes() {
-    return Float.BYTES * (tiles.spread() + tiles.products()) + size(products.scratchpad_desc());
+    return Float.BYTES * (tiles.spread() + tiles.products()) + size(product.scratchpad_desc());
   }
 
   private static long size(memory.desc desc) {
@@ -118,54 +133,58 @@ final class Winograd {
     return context -> {
       INDArray z = context.allocate(0, tiles.resultShape());
       LongFunction<Pointer> scratch = bytes -> NativeArrays.borrowed(context.scratch(DataType.INT8, bytes));
-      return step(scratch, NativeArrays.borrowed(x), NativeArrays.borrowed(z), kernel());
+      return step(site.session(), scratch, NativeArrays.borrowed(x), NativeArrays.borrowed(z), this::kernel);
     };
   }
 
   /**
    * Makes the step.
    *
+   * @param session owns everything native
    * @param scratch gives some bytes of memory that nothing else writes while the step runs
    * @param x the images
    * @param z where the result goes
-   * @param kernel the kernels
+   * @param kernels gives the kernel of each position
    */
-  Step step(LongFunction<Pointer> scratch, Pointer x, Pointer z, memory kernel) {
+  Step step(OneDnnSession session, LongFunction<Pointer> scratch, Pointer x, Pointer z, IntFunction<memory> kernels) {
     Pointer spread = scratch.apply(Float.BYTES * tiles.spread());
     Pointer results = scratch.apply(Float.BYTES * tiles.products());
-    Call call = new Call(site.session(), products, new matmul(products)).arg(DNNL_ARG_WEIGHTS, kernel);
-    call.arg(DNNL_ARG_SRC, memory(spread(site, tiles), spread)).arg(DNNL_ARG_DST, memory(results(site, tiles), results));
-    memory.desc extra = site.session().own(products.scratchpad_desc());
-    if (extra.get_size() > 0) {
-      call.arg(DNNL_ARG_SCRATCHPAD, memory(extra, scratch.apply(extra.get_size())));
+    memory.desc extra = session.own(product.scratchpad_desc());
+    memory shared = extra.get_size() > 0 ? memory(session, extra, scratch.apply(extra.get_size()), 0) : null;
+    memory.desc from = matrix(session, tiles, tiles.channels());
+    memory.desc to = matrix(session, tiles, tiles.filters());
+    matmul primitive = new matmul(product);
+    List<Step> products = new ArrayList<>();
+    for (int position = 0; position < form().positions(); position++) {
+      Call call = new Call(session, product, primitive).arg(DNNL_ARG_WEIGHTS, kernels.apply(position));
+      call.arg(DNNL_ARG_SRC, memory(session, from, spread, position)).arg(DNNL_ARG_DST, memory(session, to, results, position));
+      products.add((shared == null ? call : call.arg(DNNL_ARG_SCRATCHPAD, shared)).step());
     }
     WinogradTransform transform =
         new WinogradTransform(
             tiles, floats(x, tiles.imageNumbers()), floats(spread, tiles.spread()), floats(results, tiles.products()),
             floats(z, tiles.resultNumbers()), affine.shifts() ? affine.shift() : null, cuts(site, affine));
-    return new WinogradStep(transform, call.step());
+    return new WinogradStep(tiles, transform, products, products.get(0).implementation() + ", " + form());
   }
 
-  private memory memory(memory.desc desc, Pointer start) {
-    return site.session().own(new memory(desc, OneDnn.cpu(), start));
+  /** Returns one of several things of a kind that lie one after the other. */
+  private static memory memory(OneDnnSession session, memory.desc desc, Pointer start, long which) {
+    return session.own(new memory(desc, OneDnn.cpu(), new BytePointer(start).position(which * desc.get_size())));
   }
 
   private static FloatBuffer floats(Pointer start, long count) {
     return new FloatPointer(start).capacity(count).asBuffer();
   }
 
-  /** Lets the kernels be anything in some memory. */
-  memory kernelAt(Pointer start) {
-    return memory(site.session().own(products.weights_desc()), start);
+  /** Lets the kernel of a position be anything in some memory, where all of them have room. */
+  memory kernelAt(OneDnnSession session, Pointer start, int position) {
+    return memory(session, session.own(product.weights_desc()), start, position);
   }
 
-  private memory kernel() {
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for tiles";
-    return site.weights().packed(key, site.session().own(products.weights_desc()), kernels(site, tiles, false), this::transformed);
-  }
-
-  private Pointer transformed() {
-    float[] content = affine.scales() ? affine.scaled(OneDnn.content(w)) : OneDnn.content(w);
-    return WinogradKernel.transform(content, tiles.channels(), tiles.filters());
+  private memory kernel(int position) {
+    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form() + " at " + position;
+    memory.desc plain = site.session().own(OneDnn.plain(tiles.channels(), tiles.filters()));
+    memory.desc wanted = site.session().own(product.weights_desc());
+    return site.weights().packed(key, wanted, plain, () -> WinogradKernel.transform(form(), w, affine, position));
   }
 }

@@ -1,91 +1,85 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.plan.NativeArrays;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.bytedeco.javacpp.FloatPointer;
+import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Kernels of 3x3 as Winograd's algorithm F(4x4, 3x3) multiplies with them: one matrix of channels and filters for each position of a tile. */
+/** Kernels as Winograd's algorithm multiplies with them: one matrix of channels and filters for each position of a tile. */
 final class WinogradKernel {
-  private static final int SIDE = 3;
-  private static final double[][] TRANSFORM = transform();
-
-  private final float[] kernel;
-  private final int channels;
-  private final int filters;
-  private final double[][] rows;
-  private final double[] sum;
-
-  private WinogradKernel(float[] kernel, int channels, int filters) {
-    this.kernel = kernel;
-    this.channels = channels;
-    this.filters = filters;
-    this.rows = new double[SIDE * SIDE][filters];
-    this.sum = new double[filters];
-  }
-
-  /** At each point the powers of it, over the product of its differences to all others but infinity. */
-  private static double[][] transform() {
-    double[] points = {0, WinogradLoops.NEAR, -WinogradLoops.NEAR, WinogradLoops.FAR, -WinogradLoops.FAR};
-    double[][] rows = new double[Tiles.SPAN][];
-    for (int i = 0; i < points.length; i++) {
-      double product = 1;
-      for (int j = 0; j < points.length; j++) {
-        product *= i == j ? 1 : points[i] - points[j];
-      }
-      rows[i] = new double[] {1 / product, points[i] / product, points[i] * points[i] / product};
-    }
-    rows[points.length] = new double[] {0, 0, 1};
-    return rows;
-  }
+  private WinogradKernel() {}
 
   /**
    * Transforms a kernel, in double precision.
    *
+   * @param form the form of the algorithm
    * @param kernel the kernel: rows, columns, channels, filters
-   * @param channels how many channels it has
-   * @param filters how many filters it has
-   * @return the matrices; the caller closes it
+   * @param affine what it is multiplied with
+   * @param position which of the matrices is wanted
+   * @return that matrix; the caller closes it
    */
-  static FloatPointer transform(float[] kernel, int channels, int filters) {
-    FloatPointer result = new FloatPointer((long) Tiles.POSITIONS * channels * filters);
-    new WinogradKernel(kernel, channels, filters).run(result);
+  static FloatPointer transform(WinogradForm form, INDArray kernel, Affine affine, int position) {
+    int channels = Math.toIntExact(kernel.size(2));
+    int filters = Math.toIntExact(kernel.size(3));
+    FloatBuffer from = new FloatPointer(NativeArrays.borrowed(kernel)).capacity(kernel.length()).asBuffer();
+    FloatPointer result = new FloatPointer((long) channels * filters);
+    FloatBuffer to = result.asBuffer();
+    double[] factors = factors(form, position);
+    float[] row = new float[filters];
+    double[] sum = new double[filters];
+    for (int channel = 0; channel < channels; channel++) {
+      Arrays.fill(sum, 0);
+      for (int i = 0; i < factors.length; i++) {
+        if (factors[i] != 0) {
+          from.position((i * channels + channel) * filters);
+          from.get(row);
+          add(factors[i], row, sum);
+        }
+      }
+      affine.scale(sum);
+      round(sum, row);
+      to.put(row);
+    }
     return result;
   }
 
-  private void run(FloatPointer result) {
-    float[] row = new float[filters];
-    for (int channel = 0; channel < channels; channel++) {
-      read(channel);
-      for (int position = 0; position < Tiles.POSITIONS; position++) {
-        combine(TRANSFORM[position / Tiles.SPAN], TRANSFORM[position % Tiles.SPAN]);
-        for (int i = 0; i < filters; i++) {
-          row[i] = (float) sum[i];
-        }
-        result.position(((long) position * channels + channel) * filters);
-        result.put(row, 0, filters);
-      }
-    }
-    result.position(0);
+  /** Returns what the numbers of a kernel are multiplied with for a position. */
+  private static double[] factors(WinogradForm form, int position) {
+    double[] down = powers(form, position / form.span());
+    double[] across = powers(form, position % form.span());
+    double[] factors = new double[down.length * across.length];
+    Arrays.setAll(factors, i -> down[i / across.length] * across[i % across.length]);
+    return factors;
   }
 
-  private void read(int channel) {
-    for (int i = 0; i < rows.length; i++) {
-      int start = (i * channels + channel) * filters;
-      for (int j = 0; j < filters; j++) {
-        rows[i][j] = kernel[start + j];
-      }
+  /** At a point the powers of it, over the product of its differences to all others but infinity. */
+  private static double[] powers(WinogradForm form, int at) {
+    double[] points = form.points();
+    double[] powers = new double[form.kernel()];
+    if (at == points.length) {
+      powers[powers.length - 1] = 1;
+      return powers;
+    }
+    powers[0] = 1;
+    for (int i = 0; i < points.length; i++) {
+      powers[0] /= i == at ? 1 : points[at] - points[i];
+    }
+    for (int i = 1; i < powers.length; i++) {
+      powers[i] = powers[i - 1] * points[at];
+    }
+    return powers;
+  }
+
+  private static void add(double factor, float[] row, double[] sum) {
+    for (int i = 0; i < sum.length; i++) {
+      sum[i] += factor * row[i];
     }
   }
 
-  private void combine(double[] down, double[] across) {
-    Arrays.fill(sum, 0);
-    for (int i = 0; i < rows.length; i++) {
-      double factor = down[i / SIDE] * across[i % SIDE];
-      if (factor != 0) {
-        double[] row = rows[i];
-        for (int j = 0; j < sum.length; j++) {
-          sum[j] += factor * row[j];
-        }
-      }
+  private static void round(double[] numbers, float[] into) {
+    for (int i = 0; i < into.length; i++) {
+      into[i] = (float) numbers[i];
     }
   }
 }
