@@ -9,9 +9,10 @@ import java.util.Set;
 
 /** The transforms of Winograd's algorithm, a row of tiles at a time. Arrays are in native memory, work is done in Java's. */
 final class WinogradTransform {
-  private static final long MOST_WARMING_NS = 250_000_000;
-  // NB: for each number of the images; compiled loops take less, interpreted ones ten times as long.
-  private static final double COMPILED_NS = 3;
+  private static final long MOST_WARMING_NS = 400_000_000;
+  // NB: for each number of the tiles; compiled loops take 0.3 to 0.4, with all but one of them compiled as long as 0.6, interpreted ones 100.
+  private static final double COMPILED_NS = 0.5;
+  private static final int WARMING_CHANNELS = 128;
   private static final Set<WinogradForm> WARM = EnumSet.noneOf(WinogradForm.class);
 
   private final Tiles tiles;
@@ -36,7 +37,7 @@ final class WinogradTransform {
   }
 
   /**
-   * Runs the transforms until the JVM has compiled them, for at most a quarter of a second, once: what is timed before that says nothing about later
+   * Runs the transforms of a form until the JVM has compiled them, for at most 0.4 seconds, once: what is timed before that says nothing about later
    * runs.
    */
   static synchronized void warmUp(WinogradForm form) {
@@ -44,13 +45,15 @@ final class WinogradTransform {
       return;
     }
     long before = form.kernel() / 2;
-    Tiles small = new Tiles(form, new long[] {1, 14, 14, 32}, new long[] {1, 14, 14, 32}, new long[] {before, before});
+    long[] shape = {1, 14, 14, WARMING_CHANNELS};
+    Tiles small = new Tiles(form, shape, shape, new long[] {before, before});
     WinogradTransform transform =
         new WinogradTransform(
-            small, zeros(small.imageNumbers()), zeros(small.spread()), zeros(small.products()), zeros(small.resultNumbers()), new float[32], true);
+            small, zeros(small.imageNumbers()), zeros(small.spread()), zeros(small.products()), zeros(small.resultNumbers()),
+            new float[WARMING_CHANNELS], true);
     long start = System.nanoTime();
     long time = Long.MAX_VALUE;
-    while (time > COMPILED_NS * small.imageNumbers() && System.nanoTime() - start < MOST_WARMING_NS) {
+    while (time > COMPILED_NS * small.spread() && System.nanoTime() - start < MOST_WARMING_NS) {
       long now = System.nanoTime();
       transform.spread(0);
       transform.gather(0);
