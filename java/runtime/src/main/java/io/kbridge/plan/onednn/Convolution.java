@@ -207,7 +207,8 @@ final class Convolution {
 
   private convolution_forward.primitive_desc describe(Form form, primitive_attr attr) {
     memory.desc kernel = OneDnn.any(small == null ? numbers.type() : memory.data_type.s8, kernelDims());
-    convolution_forward.desc desc = window.convolution(form.way, form.from.desc(), kernel, bias(), form.to.desc());
+    // NB: owned, because oneDNN keeps no copy, and reads it again for the next implementation.
+    convolution_forward.desc desc = site.session().own(window.convolution(form.way, form.from.desc(), kernel, bias(), form.to.desc()));
     convolution_forward.primitive_desc found = new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
     return form.implementation == null || OneDnn.seek(found, form.implementation) ? found : null;
   }

@@ -96,7 +96,7 @@ final class Pairs {
 
   private convolution_forward.primitive_desc describe(primitive_attr attr, boolean preferred) {
     memory.desc rows = OneDnn.any(ConvolutionGradient.kernelDims(kernel, 1, false));
-    convolution_forward.desc desc = window.convolution(algorithm.convolution_direct, from.desc(), rows, bias(), to.desc());
+    convolution_forward.desc desc = site.session().own(window.convolution(algorithm.convolution_direct, from.desc(), rows, bias(), to.desc()));
     convolution_forward.primitive_desc found = new convolution_forward.primitive_desc(desc, attr, OneDnn.cpu());
     return !preferred || OneDnn.seek(found, PREFERRED) ? found : null;
   }
