@@ -54,9 +54,10 @@ final class Blocks {
    *
    * @param chains the plan's chains
    * @param visible tells which values others read
+   * @param forPoolings whether none but poolings may read them
    * @return names of values
    */
-  static Set<String> keepable(List<Chain> chains, Predicate<String> visible) {
+  static Set<String> keepable(List<Chain> chains, Predicate<String> visible, boolean forPoolings) {
     Blocks blocks = new Blocks(chains);
     Map<String, List<Chain>> readers = new HashMap<>();
     chains.forEach(chain -> chain.node().inputs().forEach(input -> readers.computeIfAbsent(input, value -> new ArrayList<>()).add(chain)));
@@ -64,17 +65,17 @@ final class Blocks {
     for (Chain chain : chains) {
       String result = chain.node().outputs().get(0).name();
       boolean makes = chain.head().op().equals("Conv") && blocks.knows(chain) && blocks.isImage(result) && !visible.test(result);
-      if (makes && keeps(result, readers.getOrDefault(result, List.of()))) {
+      if (makes && keeps(result, readers.getOrDefault(result, List.of()), forPoolings)) {
         found.add(result);
       }
     }
     return found;
   }
 
-  private static boolean keeps(String value, List<Chain> readers) {
+  private static boolean keeps(String value, List<Chain> readers, boolean forPoolings) {
     boolean windows = readers.stream().allMatch(chain -> WINDOWS.contains(chain.head().op()) && value.equals(chain.source()));
     boolean pools = readers.stream().allMatch(chain -> POOLS.contains(chain.head().op()));
-    return windows && (pools || readers.size() == 1);
+    return windows && (pools || readers.size() == 1 && !forPoolings);
   }
 
   /** Tells whether a chain can read and write blocks. */

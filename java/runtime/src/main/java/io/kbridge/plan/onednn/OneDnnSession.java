@@ -4,6 +4,7 @@ import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.Engine;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
+import io.kbridge.plan.Threads;
 import io.kbridge.plan.fuse.Chain;
 import io.kbridge.plan.fuse.Fuser;
 import io.kbridge.plan.fuse.Separation;
@@ -54,7 +55,8 @@ final class OneDnnSession implements Engine.Session {
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
     } else if (engine.keepsBlocks()) {
-      keepable.addAll(Blocks.keepable(found, visible));
+      // NB: on one core most convolutions are faster in tiles, which have channels last.
+      keepable.addAll(Blocks.keepable(found, visible, Threads.allowed() == 1));
     }
     if (isBfloat16()) {
       half.addAll(Halves.find(found, constant, visible, engine.avoided()));
