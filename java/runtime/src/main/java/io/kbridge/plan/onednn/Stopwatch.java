@@ -11,8 +11,8 @@ import java.lang.management.ThreadMXBean;
  */
 final class Stopwatch {
   private static final double COMPUTING = 0.9;
-  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
-  private static final boolean KNOWS = THREADS.isCurrentThreadCpuTimeSupported() && THREADS.isThreadCpuTimeEnabled();
+  /** Null where it cannot be told how long a thread has computed; then no run counts as disturbed. */
+  private static final ThreadMXBean THREADS = find();
 
   private final long passed;
   private final long computed;
@@ -24,11 +24,11 @@ final class Stopwatch {
 
   /** Runs a step. */
   static Stopwatch time(Step step) {
-    long before = KNOWS ? THREADS.getCurrentThreadCpuTime() : 0;
+    long before = THREADS == null ? 0 : THREADS.getCurrentThreadCpuTime();
     long start = System.nanoTime();
     step.run();
     long passed = System.nanoTime() - start;
-    return new Stopwatch(passed, KNOWS ? THREADS.getCurrentThreadCpuTime() - before : passed);
+    return new Stopwatch(passed, THREADS == null ? passed : THREADS.getCurrentThreadCpuTime() - before);
   }
 
   double nanoseconds() {
@@ -38,5 +38,15 @@ final class Stopwatch {
   /** Tells whether some thread had to share its core. */
   boolean isDisturbed() {
     return computed < COMPUTING * passed;
+  }
+
+  private static ThreadMXBean find() {
+    try {
+      ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+      return threads.isCurrentThreadCpuTimeSupported() && threads.isThreadCpuTimeEnabled() ? threads : null;
+    } catch (NoClassDefFoundError e) {
+      // NB: an image of the JVM without its management.
+      return null;
+    }
   }
 }
