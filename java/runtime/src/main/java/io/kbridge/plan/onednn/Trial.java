@@ -42,6 +42,8 @@ final class Trial {
   private static final long ENOUGH_NS = 60_000_000;
   // NB: in a new process the JVM's compilers may take a core for that long.
   private static final long MOST_NS = 300_000_000;
+  /** How long all trials together may still wait for runs that are not disturbed: beside a busy process there may never be any. */
+  private static long patience = 1_000_000_000;
   private static final double NEVER = Double.POSITIVE_INFINITY;
   private static final int MOST_KNOWN = 4096;
   // NB: of all models of the process: the time depends on nothing that is the model's own. Null where there was nothing to try.
@@ -203,12 +205,13 @@ final class Trial {
         times.get(i).add(Stopwatch.time(ways.get(i)));
       }
     }
+    patience -= Math.max(0, System.nanoTime() - start - ENOUGH_NS);
     boolean alone = times.stream().noneMatch(Times::isEmpty);
     return times.stream().mapToDouble(time -> time.shortest(alone)).toArray();
   }
 
   private static boolean isOpen(List<Times> times, long passed) {
-    return passed < ENOUGH_NS ? !times.stream().allMatch(Times::suffice) : passed < MOST_NS && times.stream().anyMatch(Times::isEmpty);
+    return passed < ENOUGH_NS ? !times.stream().allMatch(Times::suffice) : passed < Math.min(MOST_NS, ENOUGH_NS + patience) && times.stream().anyMatch(Times::isEmpty);
   }
 
   /** How long the runs of one way took. */
