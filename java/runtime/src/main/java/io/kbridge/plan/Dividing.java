@@ -1,9 +1,9 @@
 package io.kbridge.plan;
 
 /**
- * Whether cores are to share out the samples of a batch, or each operation: decided once, or found out by the clock. The more samples there are at a
- * time, and the more often, the more is gained from samples of one's own, whose arrays stay in the cache; so what is known of some batches is taken for
- * known of others. Not thread safe.
+ * Whether cores are to share out the samples of a batch, or each operation: decided once, or found out by the clock. The more samples there
+ * are, the more is gained from samples of one's own, whose arrays stay in the cache; so what is known of some batches is taken for known of others. Not
+ * thread safe.
  */
 final class Dividing {
   private int least;
@@ -42,7 +42,8 @@ final class Dividing {
     }
   }
 
+  /** Counts the samples that a trial has for each core. */
   private static int rank(Division division) {
-    return Math.toIntExact(2 * division.chunk()) + (division.rounds() > 1 ? 1 : 0);
+    return Math.toIntExact(division.few().each());
   }
 }

@@ -6,8 +6,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** How a batch is cut: into chunks of a few samples, as many for each core, which takes them one after the other. */
 final class Division {
-  // NB: weights are read anew for each chunk, and arrays of large chunks do not stay in a core's cache; measured best on nets of images.
-  private static final long LARGEST = 4;
+  // NB: of so many the arrays of a whole batch are larger than caches, and more of them change little.
+  private static final long FEW = 8;
 
   private final int lanes;
   private final long chunk;
@@ -24,24 +24,10 @@ final class Division {
    *
    * @param shapes the shapes of all inputs, the samples first
    * @param cores how many cores there are
+   * @param largest how many samples a core may compute at a time
    * @return the parts, or null if there are no equal ones
    */
-  static Division of(Map<String, long[]> shapes, int cores) {
-    return of(shapes, cores, LARGEST);
-  }
-
-  /**
-   * Cuts a batch into one chunk for each core.
-   *
-   * @param shapes the shapes of all inputs, the samples first
-   * @param cores how many cores there are
-   * @return the parts, or null if there are no equal ones
-   */
-  static Division once(Map<String, long[]> shapes, int cores) {
-    return of(shapes, cores, Long.MAX_VALUE);
-  }
-
-  private static Division of(Map<String, long[]> shapes, int cores, long largest) {
+  static Division of(Map<String, long[]> shapes, int cores, long largest) {
     long samples = shapes.isEmpty() ? 0 : shapes.values().iterator().next()[0];
     boolean equal = shapes.values().stream().allMatch(shape -> shape[0] == samples);
     if (!equal || cores < 2 || samples == 0 || samples % cores != 0) {
@@ -55,9 +41,25 @@ final class Division {
     return new Division(cores, chunk, Math.toIntExact(each / chunk));
   }
 
+  /**
+   * Cuts a batch into one chunk for each core.
+   *
+   * @param shapes the shapes of all inputs, the samples first
+   * @param cores how many cores there are
+   * @return the parts, or null if there are no equal ones
+   */
+  static Division once(Map<String, long[]> shapes, int cores) {
+    return of(shapes, cores, Long.MAX_VALUE);
+  }
+
   /** Returns the division of a batch that is no larger into chunks of the same size, so few that trying takes no long time. */
   Division few() {
-    return new Division(lanes, chunk, Math.min(rounds, 2));
+    return new Division(lanes, chunk, Math.toIntExact(Math.min(rounds, Math.max(1, FEW / chunk))));
+  }
+
+  /** Returns how many samples there are for each core. */
+  long each() {
+    return chunk * rounds;
   }
 
   int lanes() {

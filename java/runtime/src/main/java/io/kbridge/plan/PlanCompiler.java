@@ -144,7 +144,7 @@ public final class PlanCompiler implements AutoCloseable {
       Division halves = helps ? Division.once(shapes, threads) : null;
       return halves == null ? compileWhole(inputs, wanted, used) : divide(new Arena(), halves, inputs, wanted, false);
     }
-    Division division = keepsApart ? Division.of(shapes, used) : null;
+    Division division = keepsApart ? Division.of(shapes, used, engine.samplesAtATime()) : null;
     if (division != null && !dividing.isKnown(division)) {
       Plan found = chooseDivision(division.few(), division.few().samplesOf(inputs), wanted, used);
       if (division.few().rounds() == division.rounds()) {
