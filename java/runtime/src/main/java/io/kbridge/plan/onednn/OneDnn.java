@@ -96,7 +96,10 @@ final class OneDnn {
     return found == null || implementation(found).contains("ref") ? null : found;
   }
 
-  /** Goes on to the implementation of a name; tells whether there is one. What the description was made of must not have been freed: oneDNN reads it again. */
+  /**
+   * Goes on to the implementation of a name; tells whether there is one. What the description was made of must not have been freed: oneDNN reads it
+   * again.
+   */
   static boolean seek(primitive_desc description, String name) {
     boolean more = true;
     while (more && !implementation(description).equals(name)) {

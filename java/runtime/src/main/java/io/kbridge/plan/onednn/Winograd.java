@@ -27,8 +27,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what lies
- * between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks, and is slower for small images. For plans on one
- * core: sharing out transforms and products takes longer than it saves.
+ * between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks, and is slower for small
+ * images. For plans on one core: sharing out transforms and products takes longer than it saves.
  */
 final class Winograd {
   // NB: Java's buffers count in int.
@@ -82,7 +82,8 @@ final class Winograd {
     }
     primitive_attr attr = PostOps.none(site).attr();
     memory.desc kernel = site.session().own(OneDnn.any(tiles.channels(), tiles.filters()));
-    matmul.desc desc = site.session().own(new matmul.desc(matrix(site.session(), tiles, tiles.channels()), kernel, matrix(site.session(), tiles, tiles.filters())));
+    memory.desc from = matrix(site.session(), tiles, tiles.channels());
+    matmul.desc desc = site.session().own(new matmul.desc(from, kernel, matrix(site.session(), tiles, tiles.filters())));
     matmul.primitive_desc found = OneDnn.ask(() -> new matmul.primitive_desc(desc, attr, OneDnn.cpu()));
     return found == null ? null : new Winograd(site, w, tiles, affine, site.session().own(found));
   }
