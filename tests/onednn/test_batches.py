@@ -130,4 +130,6 @@ def test_the_clock_decides(exported, dividing):
     dividing("measure")
     model = calibrate(randomise(apart()), _inputs(apart(), 4))
     ours = exported(model, threads=2)
-    assert len({_check(model, ours, samples) for samples in (16, 4, 8)}) == 1
+    cut = {samples: _check(model, ours, samples) for samples in (8, 4, 16, 8)}
+    # NB: what pays for some samples is taken to pay for more.
+    assert cut[4] <= cut[8] <= cut[16], cut
