@@ -205,16 +205,16 @@ def test_poolings_copy_what_convolutions_leave_in_blocks(exported, winograd):
 
 
 def test_convolutions_that_cannot_read_blocks(exported, winograd):
-    """A kernel with infinity is none that oneDNN is given."""
+    """A kernel with infinity is none that oneDNN is given. The image is for two threads."""
     winograd("copies")
-    x = layers.Input((12, 13, 32))
+    x = layers.Input((40, 41, 32))
     y = layers.Conv2D(32, 3, activation="relu")(x)
     y = layers.Conv2D(16, 3)(y)
     model = randomise(keras.Model(x, layers.MaxPooling2D(2)(y)))
     kernel, bias = model.layers[-2].get_weights()
     kernel[1, 1, 5, 7] = np.inf
     model.layers[-2].set_weights([kernel, bias])
-    given = images(2, 12, 13, 32)
+    given = images(2, 40, 41, 32)
     got = exported(model, engine="onednn").predict_on_batch(given)
     np.testing.assert_allclose(got, model(given, training=False), rtol=2e-5, atol=1e-5)
     assert np.isfinite(np.delete(got, 7, axis=-1)).all() and not np.isfinite(got[..., 7]).all()
