@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -129,6 +131,13 @@ def tiled_more() -> keras.Model:
     return keras.Model(x, [a, b, c, d])
 
 
+def wide() -> keras.Model:
+    """Many tiles of a few channels, then fewer of many."""
+    x = layers.Input((75, 78, 64))
+    y = layers.Conv2D(64, 3, activation="relu")(x)
+    return keras.Model(x, layers.Conv2D(192, 3, padding="same")(layers.MaxPooling2D(4)(y)))
+
+
 NETWORKS = (
     (depthwise, (3, 13, 11, 8)),
     (residual, (3, 17, 19, 3)),
@@ -190,6 +199,35 @@ def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, names, 
     steps = check(calibrate(randomise(build()), x), x, exported, threads(way))
     for name, least in names.items():
         assert sum(name in step["implementation"] for step in steps) >= least, steps
+
+
+@pytest.mark.skipif(
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
+)
+@pytest.mark.parametrize(
+    ("build", "shape", "least"),
+    [
+        # One portion, whose products two threads share out; portions for each of them, which end
+        # inside of a sample; a single sample with portions for one kernel and one for the others.
+        (tiled, (2, 19, 22, 32), 4),
+        (tiled_more, (3, 41, 40, 96), 4),
+        (wide, (1, 75, 78, 64), 2),
+    ],
+)
+def test_tiles_on_two_threads(exported, winograd, dividing, build, shape, least):
+    winograd("tiles")
+    dividing("never")
+    x = images(*shape)
+    model = calibrate(randomise(build()), x)
+    steps = check(model, x, exported, 2)
+    assert sum("Winograd" in step["implementation"] for step in steps) >= least, steps
+    ours = exported(model, engine="onednn", threads=2)
+    alone = exported(model, engine="onednn", threads=1)
+    first = keras.tree.flatten(alone.predict_on_batch(x))
+    with ThreadPoolExecutor(4) as pool:
+        for one in pool.map(lambda _: ours.predict_on_batch(x), range(24)):
+            for got, expected in zip(keras.tree.flatten(one), first, strict=True):
+                np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.skipif(

@@ -12,6 +12,8 @@ final class Tiles {
 
   private final WinogradForm form;
   private final int samples;
+  private final int threads;
+  private final int portions;
   private final int portion;
   private final int height;
   private final int width;
@@ -29,9 +31,11 @@ final class Tiles {
    * @param image the shape of the images, channels last
    * @param result that of the result
    * @param before how many rows and columns of zeros are in front of an image
+   * @param threads how many threads share out the work
    */
-  Tiles(WinogradForm form, long[] image, long[] result, long[] before) {
+  Tiles(WinogradForm form, long[] image, long[] result, long[] before, int threads) {
     this.form = form;
+    this.threads = threads;
     samples = Math.toIntExact(image[0]);
     height = Math.toIntExact(image[1]);
     width = Math.toIntExact(image[2]);
@@ -41,15 +45,34 @@ final class Tiles {
     filters = Math.toIntExact(result[3]);
     top = Math.toIntExact(before[0]);
     left = Math.toIntExact(before[1]);
-    portion = cached();
+    long cached = cached();
+    long wanted = cached < threads ? cached : even(cached);
+    portion = Math.toIntExact((allRows() + wanted - 1) / wanted);
+    portions = (allRows() + portion - 1) / portion;
   }
 
-  /** A few rows of tiles at a time, but not so few that kernels, which are read anew for each portion, are more to read than tiles. */
-  private int cached() {
+  /**
+   * As many portions as it takes for a few rows of tiles at a time, but not so many that kernels, which are read anew for each portion, are more to read
+   * than tiles.
+   */
+  private long cached() {
     long most = Math.max(CACHED, (long) Float.BYTES * form.positions() * channels * filters);
     long row = (long) Float.BYTES * form.positions() * columns() * (channels + filters);
-    long portions = (allRows() * row + most - 1) / most;
-    return Math.toIntExact((allRows() + portions - 1) / portions);
+    return (allRows() * row + most - 1) / most;
+  }
+
+  /** About so many portions that each thread has as many rows as the others, or nearly so. */
+  private long even(long wanted) {
+    long best = wanted;
+    long fewest = Long.MAX_VALUE;
+    for (long count = 2 * wanted / threads * threads; count >= threads && 2 * count >= wanted; count -= threads) {
+      long rows = count / threads * ((allRows() + count - 1) / count);
+      if (rows < fewest) {
+        fewest = rows;
+        best = count;
+      }
+    }
+    return best;
   }
 
   WinogradForm form() {
@@ -98,6 +121,21 @@ final class Tiles {
   /** Returns how many rows of tiles all images have. */
   int allRows() {
     return samples * rows();
+  }
+
+  /** Returns how many threads share out the work. */
+  int threads() {
+    return threads;
+  }
+
+  /** Tells whether each thread computes whole portions, so that what it reads lies in its own cache. Otherwise all of them work on the same one. */
+  boolean apart() {
+    return portions >= threads && threads > 1;
+  }
+
+  /** Returns how many portions there are. */
+  int portions() {
+    return portions;
   }
 
   /** Returns how many rows of tiles are computed together; the last portion may have fewer. */

@@ -10,6 +10,7 @@ import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Step;
+import io.kbridge.plan.Team;
 import io.kbridge.plan.Threads;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
@@ -26,15 +27,17 @@ import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what lies
- * between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks, and is slower for small
- * images. For plans on one core: sharing out transforms and products takes longer than it saves.
+ * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what
+ * lies between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks. On one core it is
+ * slower for small images, on several for large ones: it transforms an image as a whole, and writes what does not fit into the caches past them.
  */
 final class Winograd {
   // NB: Java's buffers count in int.
   private static final long MOST_NUMBERS = 1L << 29;
   // NB: fewer take no time worth a trial.
   private static final long FEW_PRODUCTS = 1L << 19;
+  // NB: on several threads, fewer take no longer by oneDNN's own code, and no trial that a first prediction would have to wait for.
+  private static final long MANY_PRODUCTS = 1L << 26;
 
   private final Site site;
   private final INDArray w;
@@ -63,7 +66,7 @@ final class Winograd {
   static List<Winograd> find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
     List<Winograd> found = new ArrayList<>();
     boolean finishes = cuts(site, affine) || affine.links() == site.chain().links().size();
-    if (Threads.allowed() > 1 || !finishes || !OneDnn.hasWideVectors()) {
+    if (Threads.allowed() > 1 && !Team.isThere() || !finishes || !OneDnn.hasWideVectors()) {
       return found;
     }
     for (WinogradForm form : site.session().forms()) {
@@ -76,7 +79,7 @@ final class Winograd {
   }
 
   private static Winograd find(WinogradForm form, Site site, INDArray x, INDArray w, Window window, Affine affine) {
-    Tiles tiles = new Tiles(form, x.shape(), window.shape(x.size(0), w.size(3)), window.before());
+    Tiles tiles = new Tiles(form, x.shape(), window.shape(x.size(0), w.size(3)), window.before(), Threads.allowed());
     if (Math.max(w.length(), Math.max(tiles.spread(), tiles.products())) > MOST_NUMBERS) {
       return null;
     }
@@ -84,7 +87,8 @@ final class Winograd {
     memory.desc kernel = site.session().own(OneDnn.any(tiles.channels(), tiles.filters()));
     memory.desc from = matrix(site.session(), tiles, tiles.channels());
     matmul.desc desc = site.session().own(new matmul.desc(from, kernel, matrix(site.session(), tiles, tiles.filters())));
-    matmul.primitive_desc found = OneDnn.ask(() -> new matmul.primitive_desc(desc, attr, OneDnn.cpu()));
+    // NB: each product is computed by one thread.
+    matmul.primitive_desc found = Threads.onOne(() -> OneDnn.ask(() -> new matmul.primitive_desc(desc, attr, OneDnn.cpu())));
     return found == null ? null : new Winograd(site, w, tiles, affine, site.session().own(found));
   }
 
@@ -105,7 +109,8 @@ final class Winograd {
 
   /** Tells whether it may be the fastest way, and takes long enough to find out. */
   boolean isPlausible() {
-    return form().isPlausible(tiles.count()) && tiles.resultNumbers() * tiles.channels() >= FEW_PRODUCTS;
+    long least = tiles.threads() > 1 ? MANY_PRODUCTS : FEW_PRODUCTS;
+    return form().isPlausible(tiles.count() * tiles.portions()) && tiles.resultNumbers() * tiles.channels() >= least;
   }
 
   @Override
@@ -120,7 +125,8 @@ final class Winograd {
 
   /** Returns how many bytes a step needs beside its image, kernels and result. */
   long scratchBytes() {
-    return Float.BYTES * (tiles.spread() + tiles.products()) + size(product.scratchpad_desc());
+    long portions = tiles.apart() ? tiles.threads() : 1;
+    return portions * Float.BYTES * (tiles.spread() + tiles.products()) + tiles.threads() * size(product.scratchpad_desc());
   }
 
   private static long size(memory.desc desc) {
@@ -148,24 +154,37 @@ final class Winograd {
    * @param kernels gives the kernel of each position
    */
   Step step(OneDnnSession session, LongFunction<Pointer> scratch, Pointer x, Pointer z, IntFunction<memory> kernels) {
-    Pointer spread = scratch.apply(Float.BYTES * tiles.spread());
-    Pointer results = scratch.apply(Float.BYTES * tiles.products());
+    List<WinogradWorker> workers = new ArrayList<>();
+    matmul primitive = Threads.onOne(() -> new matmul(product));
+    Pointer spread = null;
+    Pointer results = null;
+    for (int i = 0; i < tiles.threads(); i++) {
+      if (i == 0 || tiles.apart()) {
+        spread = scratch.apply(Float.BYTES * tiles.spread());
+        results = scratch.apply(Float.BYTES * tiles.products());
+      }
+      WinogradTransform transform =
+          new WinogradTransform(
+              tiles, floats(x, tiles.imageNumbers()), floats(spread, tiles.spread()), floats(results, tiles.products()),
+              floats(z, tiles.resultNumbers()), affine.shifts() ? affine.shift() : null, cuts(site, affine));
+      workers.add(new WinogradWorker(tiles, transform, products(session, primitive, scratch, spread, results, kernels)));
+    }
+    return new WinogradStep(tiles, workers, OneDnn.implementation(product) + ", " + form());
+  }
+
+  private List<Step> products(
+      OneDnnSession session, matmul primitive, LongFunction<Pointer> scratch, Pointer spread, Pointer results, IntFunction<memory> kernels) {
     memory.desc extra = session.own(product.scratchpad_desc());
     memory shared = extra.get_size() > 0 ? memory(session, extra, scratch.apply(extra.get_size()), 0) : null;
     memory.desc from = matrix(session, tiles, tiles.channels());
     memory.desc to = matrix(session, tiles, tiles.filters());
-    matmul primitive = new matmul(product);
     List<Step> products = new ArrayList<>();
     for (int position = 0; position < form().positions(); position++) {
       Call call = new Call(session, product, primitive).arg(DNNL_ARG_WEIGHTS, kernels.apply(position));
       call.arg(DNNL_ARG_SRC, memory(session, from, spread, position)).arg(DNNL_ARG_DST, memory(session, to, results, position));
       products.add((shared == null ? call : call.arg(DNNL_ARG_SCRATCHPAD, shared)).step());
     }
-    WinogradTransform transform =
-        new WinogradTransform(
-            tiles, floats(x, tiles.imageNumbers()), floats(spread, tiles.spread()), floats(results, tiles.products()),
-            floats(z, tiles.resultNumbers()), affine.shifts() ? affine.shift() : null, cuts(site, affine));
-    return new WinogradStep(tiles, transform, products, products.get(0).implementation() + ", " + form());
+    return products;
   }
 
   /** Returns one of several things of a kind that lie one after the other. */

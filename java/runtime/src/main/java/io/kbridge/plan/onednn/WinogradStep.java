@@ -1,36 +1,58 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.Step;
+import io.kbridge.plan.Team;
 import java.util.List;
 
 /** Runs Winograd's algorithm: the transform of images, products, the transform to the result. */
 final class WinogradStep implements Step {
   private final Tiles tiles;
-  private final WinogradTransform transform;
-  private final Step[] products;
+  private final WinogradWorker[] workers;
   private final String implementation;
+  private final Runnable work;
+  private int portion;
 
-  WinogradStep(Tiles tiles, WinogradTransform transform, List<Step> products, String implementation) {
+  /**
+   * Puts the parts together.
+   *
+   * @param tiles how images are cut
+   * @param workers one for each thread
+   * @param implementation what computes it
+   */
+  WinogradStep(Tiles tiles, List<WinogradWorker> workers, String implementation) {
     this.tiles = tiles;
-    this.transform = transform;
-    this.products = products.toArray(new Step[0]);
+    this.workers = workers.toArray(new WinogradWorker[0]);
     this.implementation = implementation;
+    this.work = workers.size() == 1 ? () -> portions(0) : tiles.apart() ? new Team(workers.size(), this::portions)::run : together();
+  }
+
+  private void portions(int part) {
+    for (int i = tiles.portions() * part / workers.length; i < tiles.portions() * (part + 1) / workers.length; i++) {
+      workers[part].run(i);
+    }
+  }
+
+  private Runnable together() {
+    int parts = workers.length;
+    Team spread = new Team(parts, part -> workers[part].spread(portion, part, parts));
+    Team multiply = new Team(parts, part -> workers[part].multiply(part, parts));
+    Team gather = new Team(parts, part -> workers[part].gather(portion, part, parts));
+    return () -> {
+      for (portion = 0; portion < tiles.portions(); portion++) {
+        spread.run();
+        multiply.run();
+        gather.run();
+      }
+    };
   }
 
   @Override
   public void run() {
-    // NB: the last portion may have fewer tiles; behind them lie those of the one before, of which nobody reads the products.
-    for (int row = 0; row < tiles.allRows(); row += tiles.portion()) {
-      transform.spread(row);
-      for (Step product : products) {
-        product.run();
-      }
-      transform.gather(row);
-    }
+    work.run();
   }
 
   @Override
   public String implementation() {
-    return implementation;
+    return "oneDNN " + implementation;
   }
 }

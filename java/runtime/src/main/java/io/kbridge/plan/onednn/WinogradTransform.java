@@ -46,7 +46,7 @@ final class WinogradTransform {
     }
     long before = form.kernel() / 2;
     long[] shape = {1, 14, 14, WARMING_CHANNELS};
-    Tiles small = new Tiles(form, shape, shape, new long[] {before, before});
+    Tiles small = new Tiles(form, shape, shape, new long[] {before, before}, 1);
     WinogradTransform transform =
         new WinogradTransform(
             small, zeros(small.imageNumbers()), zeros(small.spread()), zeros(small.products()), zeros(small.resultNumbers()),
@@ -55,8 +55,8 @@ final class WinogradTransform {
     long time = Long.MAX_VALUE;
     while (time > COMPILED_NS * small.spread() && System.nanoTime() - start < MOST_WARMING_NS) {
       long now = System.nanoTime();
-      transform.spread(0);
-      transform.gather(0);
+      transform.spread(0, 0, small.portion());
+      transform.gather(0, 0, small.portion());
       time = System.nanoTime() - now;
     }
   }
@@ -66,25 +66,23 @@ final class WinogradTransform {
   }
 
   /**
-   * Transforms a portion of the images.
+   * Transforms some rows of tiles of the images.
    *
-   * @param first its first row of tiles, of which the row above was the last one that was transformed
+   * @param first the first row of the portion
+   * @param start the first row to transform, counted from there
+   * @param end the row after the last
    */
-  void spread(int first) {
-    for (int row = first; row < end(first); row++) {
-      image.run(row / tiles.rows(), row % tiles.rows(), (row - first) * tiles.columns());
+  void spread(int first, int start, int end) {
+    for (int row = start; row < end; row++) {
+      image.run(first + row, row * tiles.columns());
     }
   }
 
-  /** Transforms the products of a portion to the result. */
-  void gather(int first) {
-    for (int row = first; row < end(first); row++) {
-      result.run(row / tiles.rows(), row % tiles.rows(), (row - first) * tiles.columns());
+  /** Transforms the products of some rows of tiles to the result. */
+  void gather(int first, int start, int end) {
+    for (int row = start; row < end; row++) {
+      result.run((first + row) / tiles.rows(), (first + row) % tiles.rows(), row * tiles.columns());
     }
-  }
-
-  private int end(int first) {
-    return Math.min(first + tiles.portion(), tiles.allRows());
   }
 
   /** Takes one array of each row. */
@@ -108,6 +106,8 @@ final class WinogradTransform {
     private final float[][][] rows;
     private final float[][] column;
     private final float[][] finished;
+    // NB: so that nothing of another image, or of the run before, is taken for the rows above.
+    private int last = -2;
 
     Image(Tiles tiles, FloatBuffer x, FloatBuffer spread) {
       this.tiles = tiles;
@@ -124,13 +124,16 @@ final class WinogradTransform {
       this.finished = new float[span][size];
     }
 
-    /** Transforms a row of tiles, of which the row above it was the last one. */
-    void run(int sample, int row, int tile) {
-      int kept = row > 0 ? span - side : 0;
+    /** Transforms a row of tiles. */
+    void run(int allRow, int tile) {
+      int sample = allRow / tiles.rows();
+      int row = allRow % tiles.rows();
+      int kept = row > 0 && allRow == last + 1 ? span - side : 0;
+      last = allRow;
       for (int i = 0; i < kept; i++) {
-        float[][] last = rows[i];
+        float[][] old = rows[i];
         rows[i] = rows[side + i];
-        rows[side + i] = last;
+        rows[side + i] = old;
       }
       for (int i = kept; i < span; i++) {
         transform(sample, side * row - tiles.top() + i, rows[i]);
