@@ -8,7 +8,7 @@ final class Race {
   private static final int ROUNDS = 5;
   // NB: more than what disturbs a run of a whole network on a machine with other work, most of the time.
   private static final double CLEAR = 0.8;
-  private static final long ENOUGH_NS = 400_000_000;
+  private static final long ENOUGH_NS = 800_000_000;
   // NB: code that the JVM has not compiled yet, threads that start and pages that are new make short runs take several times as long at first.
   private static final long LEAST_NS = 30_000_000;
   private static final long TURN_NS = 500_000;
