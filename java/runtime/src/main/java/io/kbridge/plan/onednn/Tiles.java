@@ -46,7 +46,7 @@ final class Tiles {
     top = Math.toIntExact(before[0]);
     left = Math.toIntExact(before[1]);
     long cached = cached();
-    long wanted = cached < threads ? cached : even(cached);
+    long wanted = threads == 1 || cached < threads ? cached : even(cached);
     portion = Math.toIntExact((allRows() + wanted - 1) / wanted);
     portions = (allRows() + portion - 1) / portion;
   }

@@ -106,7 +106,7 @@ final class WinogradTransform {
     private final float[][][] rows;
     private final float[][] column;
     private final float[][] finished;
-    // NB: so that nothing of another image, or of the run before, is taken for the rows above.
+    // NB: of this run, where the next row follows on it: each run begins with the first row that this object ever transforms.
     private int last = -2;
 
     Image(Tiles tiles, FloatBuffer x, FloatBuffer spread) {

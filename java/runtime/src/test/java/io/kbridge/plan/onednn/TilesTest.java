@@ -1,0 +1,47 @@
+package io.kbridge.plan.onednn;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertTrue;
+
+import org.junit.Test;
+
+/** How many portions images are cut into. */
+public class TilesTest {
+  private static Tiles of(long samples, long side, long channels, int threads) {
+    long[] shape = {samples, side, side, channels};
+    return new Tiles(WinogradForm.FOUR_BY_THREE, shape, shape, new long[] {1, 1}, threads);
+  }
+
+  @Test
+  public void oneThreadReadsKernelsNoMoreOftenThanCachesAskFor() {
+    assertEquals(1, of(1, 14, 256, 1).portions());
+    assertEquals(1, of(2, 14, 256, 1).portions());
+    assertEquals(7, of(1, 112, 128, 1).portions());
+  }
+
+  @Test
+  public void threadsHaveEquallyManyRows() {
+    Tiles large = of(1, 112, 128, 2);
+    assertTrue(large.apart());
+    assertEquals(0, large.portions() % 2);
+    assertEquals(large.allRows(), large.portions() * large.portion());
+  }
+
+  @Test
+  public void threadsShareOnePortionWhereKernelsAreLargerThanTiles() {
+    assertFalse(of(1, 28, 512, 2).apart());
+    assertEquals(1, of(1, 28, 512, 2).portions());
+  }
+
+  @Test
+  public void noRowIsLeftOut() {
+    for (long side = 7; side < 120; side += 3) {
+      for (int threads = 1; threads <= 5; threads++) {
+        Tiles tiles = of(3, side, 64, threads);
+        assertTrue(tiles.portions() * tiles.portion() >= tiles.allRows());
+        assertTrue((tiles.portions() - 1) * tiles.portion() < tiles.allRows());
+      }
+    }
+  }
+}
