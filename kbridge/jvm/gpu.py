@@ -8,6 +8,7 @@ library (NVML) for its version.
 from __future__ import annotations
 
 import ctypes
+import os
 from typing import NamedTuple
 
 from kbridge import errors
@@ -15,6 +16,7 @@ from kbridge import errors
 _NVML = "libnvidia-ml.so.1"
 _CUDA = "libcuda.so.1"
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # numbers of cuDeviceGetAttribute
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE, which cuInit gives where all devices are hidden, too
 
 # What nd4j-cuda-11.6 1.0.0-M2.1 holds, read from the headers of its 228 fat binaries: machine code
 # of these compute capabilities, and no PTX at all, from which a driver could make code for others.
@@ -72,11 +74,13 @@ def probe() -> Driver:
     if code == 0:
         code = cuda.cuDeviceGetCount(ctypes.byref(count))
     driver = f"NVIDIA driver{_driver_version()}"
+    if code == _NO_DEVICE:
+        return Driver((), None, f"the {driver} sees no device{_hidden()}")
     if code != 0:
         return Driver((), None, f"the {driver} gives error {code} (cuInit)")
     newest = (version.value // 1000, version.value % 1000 // 10)
     if count.value == 0:
-        return Driver((), newest, f"the {driver} sees no device")
+        return Driver((), newest, f"the {driver} sees no device{_hidden()}")
     gpus = tuple(_describe(cuda, index) for index in range(count.value))
     return Driver(gpus, newest, f"{driver} for CUDA {newest[0]}.{newest[1]}")
 
@@ -116,6 +120,12 @@ def require(index: int = 0) -> None:
             f"Expected a usable NVIDIA GPU for device={device!r}. Received: {reason}. "
             "Load with device='cpu', or see docs/gpu.md; `kbridge doctor` shows more."
         )
+
+
+def _hidden() -> str:
+    """Tells of the variable that hides devices, where it is set."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
 
 
 def _describe(cuda: ctypes.CDLL, index: int) -> Gpu:

@@ -115,7 +115,8 @@ def test_what_the_driver_says(driver):
     ("gpus", "options", "index", "reason"),
     [
         ([], {}, 0, r"driver 535\.104\.05 sees no device"),
-        ([A100], {"code": 100}, 0, r"gives error 100 \(cuInit\)"),
+        ([A100], {"code": 100}, 0, r"sees no device \(CUDA_VISIBLE_DEVICES is '"),
+        ([A100], {"code": 804}, 0, r"gives error 804 \(cuInit\)"),
         ([A100], {"version": 10020}, 0, "needs a driver for CUDA 11"),
         ([A100], {}, 1, "there is no gpu:1: gpu:0 is NVIDIA A100"),
         ([H100], {}, 0, "compute capability 9.0.*nothing that the driver could compile"),
