@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kbridge.errors import SelfTestError
+
 # By name: options of the process, and options of the load.
 HOSTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "process": ({}, {}),
@@ -65,10 +67,17 @@ class Everywhere:
         self._exact = given.get("engine") == "nd4j"
         self._stack = contextlib.ExitStack()
         self._here = self._stack.enter_context(load(path, **given))
-        self._others = {
-            name: self._stack.enter_context(load(path, **{**given, **options}))
-            for name, options in others.items()
-        }
+        self._others = {}
+        for name, options in others.items():
+            try:
+                loaded = load(path, **{**given, **options})
+            except SelfTestError:
+                # NB: of the few cases that miss the tolerance of golden samples, and are right by
+                # their own, the plans of a GPU are refused; here they miss it too.
+                if self._here.self_test()["ok"]:
+                    raise
+            else:
+                self._others[name] = self._stack.enter_context(loaded)
         self._turn = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:

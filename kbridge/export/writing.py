@@ -144,8 +144,11 @@ def write_golden(
     outputs: list[np.ndarray],
 ) -> None:
     """Writes the golden samples and the tolerances a runtime is held to."""
-    writer.attribute("/kbridge/golden", "rtol", golden.RTOL)
-    writer.attribute("/kbridge/golden", "atol", golden.ATOL)
+    rtol, atol, scaled = golden.TOLERANCES[golden.coarsest(spec)]
+    writer.attribute("/kbridge/golden", "rtol", rtol)
+    writer.attribute("/kbridge/golden", "atol", atol)
+    if scaled:
+        writer.attribute("/kbridge/golden", "scaled", 1)
     writer.attribute("/kbridge/golden", "seed", golden.SEED)
     for root, entries, arrays in (
         (bundle.GOLDEN_INPUTS, spec["inputs"], inputs),

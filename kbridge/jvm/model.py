@@ -297,9 +297,10 @@ class JvmModel(Trainable):
         """Runs the bundle's golden samples and compares with what native Keras answered.
 
         Returns:
-            ``ok``, the tolerances ``rtol`` and ``atol``, and ``outputs``: for each its ``name``,
-            ``ok``, ``elements``, how many are ``wrong``, ``max_absolute_error`` and
-            ``max_relative_error``.
+            ``ok``, the tolerances ``rtol`` and ``atol``, ``scaled`` (whether ``atol`` is a share of
+            each output's largest magnitude, as for models in half precision), and ``outputs``: for
+            each its ``name``, ``ok``, ``elements``, how many are ``wrong``, ``max_absolute_error``
+            and ``max_relative_error``.
 
         Raises:
             BundleFormatError: The bundle has no golden samples.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kbridge import errors
+from kbridge.export.golden import coarsest
 from kbridge.parity.case import Case
 from kbridge.parity.compare import Tolerance, tolerance_of
 from kbridge.parity.comparison import ModelComparison, compare_batch
@@ -16,6 +17,8 @@ from kbridge.parity.report import ParityReport
 from kbridge.parity.rounding import calls_to_move, excuse_rounding
 
 Progress = Callable[[str], None]
+# What still counts as equal, for a bundle's spec.
+Tolerances = Callable[[Mapping[str, Any]], Tolerance]
 
 
 def check(
@@ -51,10 +54,11 @@ def check(
         steps: How many training steps to compare, of a compiled model: gradients, loss and metrics,
             every weight and every variable of the optimizer after each. Their numbers are held to
             `rtol` of the largest in their array. The model is left as it was.
-        rtol: Tolerance relative to native Keras's value; 1e-4, or what `precision` allows.
+        rtol: Tolerance relative to native Keras's value; 1e-4, or what `precision` allows and the
+            numbers that the model computes with: 0.0025 for float16, 0.02 for bfloat16.
         atol: Absolute tolerance: ``|jvm - keras| <= atol + rtol * |keras|``, element by element;
-            1e-5. With a `precision` other than float32 it is a share of the largest value of each
-            array.
+            1e-5. With a `precision` other than float32, or a model that computes in half precision,
+            it is a share of the largest value of each array, and as large as `rtol` by default.
         engine: The JVM's engine; see `kbridge.load`.
         device: What the JVM computes on; see `kbridge.load`.
         isolated: Whether each side runs in a process of its own. (Of a live model, native Keras
@@ -84,7 +88,7 @@ def check(
         >>> report.to_html("parity.html")
     """
     wanted = (rtol, atol, precision)
-    tolerance = _checked(y, steps, wanted, allow_nan, batch_size, isolated)
+    tolerances = _checked(y, steps, wanted, allow_nan, batch_size, isolated)
     options = {"engine": engine, "device": device, "precision": precision}
     if calibration is not None:
         options["calibration"] = calibration
@@ -92,7 +96,7 @@ def check(
     if isolated:
         from kbridge.parity.isolated import check_isolated
 
-        return check_isolated(model_or_path, bundle, x, options, tolerance, batch_size, seed, say)
+        return check_isolated(model_or_path, bundle, x, options, tolerances, batch_size, seed, say)
     from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
 
     say("opening the model")
@@ -103,12 +107,12 @@ def check(
         case, native = open_case(model, path, x, batch_size, seed)
         say("loading the bundle in the JVM")
         with JvmSide(case, **options) as jvm:
-            report = _compare(case, native, jvm, options, tolerance, say)
+            report = _compare(case, native, jvm, options, tolerances, say)
         if steps:
             from kbridge.parity.steps import compare_steps
 
             report.comparison.layers += compare_steps(
-                model, case, y, steps, engine, tolerance, seed, say
+                model, case, y, steps, engine, report.tolerance, seed, say
             )
         return report
 
@@ -120,7 +124,7 @@ def _checked(
     allow_nan: bool,
     batch_size: int,
     isolated: bool,
-) -> Tolerance:
+) -> Tolerances:
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise errors.OptionError(f"Expected steps to be a number from 0. Received: {steps!r}.")
     if y is not None and not steps:
@@ -140,9 +144,10 @@ def _checked(
     if batch_size < 1:
         raise errors.OptionError(f"Expected batch_size >= 1. Received: {batch_size!r}.")
     try:
-        return tolerance_of(*wanted, allow_nan)
+        tolerance_of(*wanted, allow_nan, "float32")
     except ValueError as e:
         raise errors.OptionError(str(e)) from e
+    return lambda spec: tolerance_of(*wanted, allow_nan, coarsest(spec))
 
 
 def _compare(
@@ -150,10 +155,11 @@ def _compare(
     native: Any,
     jvm: Any,
     options: dict[str, Any],
-    tolerance: Tolerance,
+    tolerances: Tolerances,
     say: Progress,
 ) -> ParityReport:
     comparison = ModelComparison()
+    tolerance = tolerances(case.spec)
     clock = _Clock()
     for number, batch in enumerate(case.batches, 1):
         which = f" (batch {number} of {len(case.batches)})" if len(case.batches) > 1 else ""

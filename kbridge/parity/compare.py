@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kbridge.export.golden import TOLERANCES
+
 # Relative errors of elements smaller than this share of the array's largest are taken against it.
 _FLOOR = 1e-2
 
@@ -50,19 +52,27 @@ class Tolerance:
 
 # For each precision: rtol, atol, and whether atol is a share of the array's largest magnitude.
 _TOLERANCES = {
-    "float32": (1e-4, 1e-5, False),
-    # NB: 8 bits, so one rounding is up to 0.4 %; it adds up over the layers of a deep net.
-    "bfloat16": (0.02, 0.02, True),
+    **TOLERANCES,
     # NB: one rounding is up to 0.4 % of the largest value.
     "int8": (0.05, 0.05, True),
 }
 
 
 def tolerance_of(
-    rtol: float | None, atol: float | None, precision: str, allow_nan: bool
+    rtol: float | None, atol: float | None, precision: str, allow_nan: bool, computed: str
 ) -> Tolerance:
-    """Returns the tolerance for a precision; None is what that precision allows."""
-    usual_rtol, usual_atol, scaled = _TOLERANCES.get(precision, _TOLERANCES["float32"])
+    """Returns the tolerance for a model.
+
+    Args:
+        rtol: What was asked for; None is what the coarser one of the two precisions allows.
+        atol: The same.
+        precision: What the JVM computes products with.
+        allow_nan: Whether NaN and Inf are accepted where both sides have the same.
+        computed: The coarsest numbers of the model itself (`kbridge.export.golden.coarsest`).
+    """
+    usual_rtol, usual_atol, scaled = max(
+        _TOLERANCES[computed], _TOLERANCES.get(precision, _TOLERANCES["float32"])
+    )
     return Tolerance(
         usual_rtol if rtol is None else rtol,
         usual_atol if atol is None else atol,

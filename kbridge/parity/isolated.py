@@ -35,7 +35,7 @@ from kbridge import errors
 from kbridge.bundle import read_bundle
 from kbridge.jvm.structures import Structure, pack
 from kbridge.parity.case import Case, Flat
-from kbridge.parity.check import Progress, make_report
+from kbridge.parity.check import Progress, Tolerances, make_report
 from kbridge.parity.compare import Tolerance
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.recording import Recording, load_arrays, save_arrays
@@ -51,7 +51,7 @@ def check_isolated(
     bundle: str | os.PathLike | None,
     x: Any,
     options: Mapping[str, Any],
-    tolerance: Tolerance,
+    tolerances: Tolerances,
     batch_size: int,
     seed: int,
     say: Progress,
@@ -72,6 +72,7 @@ def check_isolated(
         _native(folder, model_or_path, request)
         seconds["native"] = time.perf_counter() - started
         case = _read_case(folder)
+        tolerance = tolerances(case.spec)
         started = time.perf_counter()
         say("running the JVM and comparing layers")
         with JvmSide(case, host="process", **options) as jvm:

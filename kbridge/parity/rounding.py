@@ -36,16 +36,32 @@ from kbridge.parity.recording import LayerCall, Recording
 Change = Callable[[np.ndarray], np.ndarray]
 
 INPUT_CHANGE = 2.0**-19
+# One unit in the last place of numbers of 11 and of 8 bits, of which smaller changes leave nothing:
+# relatively, and that of the smallest numbers.
+_LAST_PLACES = {"float16": (2.0**-10, 2.0**-24), "bfloat16": (2.0**-7, 2.0**-133)}
 RESULT_CHANGE = 2.0**-21
 _SEEDS = (11, 12)
 
 
 def changed(array: np.ndarray, rng: np.random.Generator, by: float) -> np.ndarray:
-    """Returns a float array with every element changed at random, relatively by `by` at most."""
-    if array.dtype.kind != "f":
+    """Returns a float array with every element changed at random, relatively by `by` at most.
+
+    Numbers of half precision are changed by one unit in the last place at most.
+    """
+    if array.dtype.name in _LAST_PLACES:
+        relative, least = _LAST_PLACES[array.dtype.name]
+        numbers = array.astype(np.float64)
+        unit = np.where(np.isfinite(numbers), np.maximum(relative * np.abs(numbers), least), 0.0)
+        return (numbers + unit * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+    if not _is_float(array):
         return array
     factors = 1.0 + by * rng.uniform(-1, 1, array.shape)
     return (array * factors).astype(array.dtype)
+
+
+def _is_float(array: np.ndarray) -> bool:
+    # NB: NumPy knows no bfloat16; its kind is that of raw bytes.
+    return array.dtype.kind == "f" or array.dtype.name in _LAST_PLACES
 
 
 def record_moved(
@@ -114,7 +130,7 @@ def _excuse(group: GroupComparison, first: list[np.ndarray], second: list[np.nda
 
 
 def _judge(array: ArrayComparison, first: np.ndarray, second: np.ndarray) -> None:
-    if first.dtype.kind != "f" or first.shape != second.shape:
+    if not _is_float(first) or first.shape != second.shape:
         return
     movement = np.abs(second.astype(np.float64) - first.astype(np.float64))
     array.rounding = float(movement.max(initial=0.0))

@@ -94,7 +94,7 @@ def _relative(reference: np.ndarray, tolerance: Tolerance) -> Tolerance:
     if reference.ndim == 0 or reference.dtype.kind != "f" or not reference.size:
         return tolerance
     largest = float(np.max(np.abs(reference), initial=0.0, where=np.isfinite(reference)))
-    return dataclasses.replace(tolerance, atol=max(_TINY, tolerance.rtol * largest))
+    return dataclasses.replace(tolerance, atol=max(_TINY, tolerance.rtol * largest), scaled=False)
 
 
 def _jvm_step(jvm: Any, x: Any, y: Any) -> tuple[Arrays, Arrays, Arrays, Arrays]:

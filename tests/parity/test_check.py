@@ -10,8 +10,9 @@ import pytest
 
 import kbridge
 from kbridge import errors
-from kbridge.parity import comparison
+from kbridge.parity import compare, comparison
 from tests.parity.conftest import change_spec, change_weight
+from tests.weights import randomise
 
 pytestmark = pytest.mark.usefixtures("jvm")
 
@@ -30,6 +31,35 @@ def test_equal_model(classifier):
     assert report.max_error < 1e-4
     assert set(report.seconds) == {"native", "jvm"}
     assert report.environment["Keras backend"].startswith(keras.backend.backend())
+
+
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16", "mixed_bfloat16"])
+def test_half_precision_has_tolerances_of_its_own(policy, tmp_path):
+    """Both sides round, so they differ by more than float32 may; an error of 3 % is found."""
+    image = keras.Input((9, 8, 3))
+    h = keras.layers.Conv2D(8, 3, activation="gelu", dtype=policy)(image)
+    h = keras.layers.BatchNormalization(dtype=policy)(h)
+    h = keras.layers.Conv2D(8, 3, activation="tanh", dtype=policy)(h)
+    h = keras.layers.GlobalAveragePooling2D(dtype=policy)(h)
+    top = keras.layers.Dense(5, activation="softmax", dtype="float32", name="top")
+    model = randomise(keras.Model(image, top(h)))
+    report = kbridge.check(model)
+    assert report.ok, str(report)
+    assert report.tolerance.scaled and report.tolerance.rtol >= 0.0025
+    path = kbridge.export(model, tmp_path / "model.h5") and tmp_path / "model.h5"
+    with kbridge.load(path) as loaded:
+        told = loaded.self_test()
+    assert told["ok"] and told["scaled"] and told["rtol"] == report.tolerance.rtol
+    top.kernel.assign(top.kernel * 1.5)
+    assert not kbridge.check(model, bundle=path).ok
+
+
+def test_tolerances_that_are_given_count_in_half_precision(classifier):
+    half = keras.Sequential([keras.Input((4,)), keras.layers.Dense(40, "tanh", dtype="float16")])
+    strict = kbridge.check(randomise(half), rtol=1e-6, atol=0.0)
+    assert strict.tolerance.rtol == 1e-6
+    assert any(array.outside for array in strict.outputs)
+    assert kbridge.check(classifier).tolerance == compare.Tolerance()
 
 
 def test_changed_weight_is_caught_and_the_first_layer_named(classifier, bundle_of):

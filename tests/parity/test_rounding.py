@@ -1,10 +1,12 @@
 """How far rounding moves a model is found without float64."""
 
 import keras
+import ml_dtypes
 import numpy as np
+import pytest
 
 from kbridge.parity.reference import record
-from kbridge.parity.rounding import INPUT_CHANGE, RESULT_CHANGE, record_moved
+from kbridge.parity.rounding import INPUT_CHANGE, RESULT_CHANGE, changed, record_moved
 from tests.weights import randomise
 
 
@@ -63,3 +65,18 @@ def test_model_stays_as_it_is():
     moved(model, np.ones((2, 64), "float32"))
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "last_place"), [(np.float16, 2.0**-10), (ml_dtypes.bfloat16, 2.0**-7)]
+)
+def test_half_precision_is_moved_by_one_in_the_last_place(dtype, last_place):
+    array = np.array([1.0, -1.0, 1.5, 0.0, np.inf, np.nan] * 500, dtype)
+    result = changed(array, np.random.default_rng(0), RESULT_CHANGE)
+    assert result.dtype == array.dtype
+    one, _, large, zero, infinite, undefined = result.astype("float64").reshape(-1, 6).T
+    # NB: below 1 numbers lie twice as close.
+    assert set(np.abs(one - 1)) == {0.0, last_place / 2, last_place}
+    assert set(np.abs(large - 1.5)) == {0.0, last_place}
+    assert 0 < np.abs(zero).max() <= float(ml_dtypes.finfo(dtype).smallest_subnormal)
+    assert np.isinf(infinite).all() and np.isnan(undefined).all()

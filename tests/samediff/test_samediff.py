@@ -90,7 +90,7 @@ def check(case, path):
             assert any(op in str(e) for op in case.ops()), e
             return "refused"
         except kbridge.errors.SelfTestError:
-            # NB: the tolerances of golden samples are those of float32; see the case's own.
+            # NB: golden samples are held to a tolerance of their own; see the case's.
             assert case.rtol > 1e-4 or not model.self_test()["ok"]
             return "held back"
         reloaded = Reloaded(path, [i.name for i in model.inputs], [o.name for o in model.outputs])

@@ -1,11 +1,26 @@
 package io.kbridge;
 
+import io.kbridge.bundle.Golden;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Compares arrays element by element in float64. */
 final class Comparison {
   private Comparison() {}
+
+  /** Compares an output with what native Keras gave, of one shape and type, by the tolerances of golden samples. */
+  static SelfTestReport.Output compare(String name, INDArray actual, INDArray expected, Golden golden) {
+    double atol = golden.scaled() ? golden.atol() * largest(expected) : golden.atol();
+    return compare(name, actual, expected, golden.rtol(), atol);
+  }
+
+  private static double largest(INDArray expected) {
+    double largest = 0;
+    for (double number : expected.isEmpty() ? new double[0] : doubles(expected)) {
+      largest = Double.isFinite(number) ? Math.max(largest, Math.abs(number)) : largest;
+    }
+    return largest;
+  }
 
   /** Compares two arrays of one shape and type; NaN agrees with NaN, an infinity with the same infinity, and with nothing else. */
   static SelfTestReport.Output compare(String name, INDArray actual, INDArray expected, double rtol, double atol) {

@@ -170,7 +170,7 @@ final class OpenModel {
     Map<String, INDArray> actual = answerer.apply(InputCheck.check(inputs, golden.inputs()));
     List<SelfTestReport.Output> compared = new ArrayList<>();
     golden.outputs().forEach((name, expected) -> compared.add(compare(name, actual.get(name), expected, golden)));
-    return new SelfTestReport(compared, golden.rtol(), golden.atol());
+    return new SelfTestReport(compared, golden);
   }
 
   private static SelfTestReport.Output compare(String name, INDArray actual, INDArray expected, Golden golden) {
@@ -178,7 +178,7 @@ final class OpenModel {
       return new SelfTestReport.Output(
           name, expected.length(), expected.length(), Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY);
     }
-    return Comparison.compare(name, actual, expected, golden.rtol(), golden.atol());
+    return Comparison.compare(name, actual, expected, golden);
   }
 
   void close() {

@@ -1,5 +1,6 @@
 package io.kbridge;
 
+import io.kbridge.bundle.Golden;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -10,11 +11,13 @@ public final class SelfTestReport {
   private final List<Output> outputs;
   private final double rtol;
   private final double atol;
+  private final boolean scaled;
 
-  SelfTestReport(List<Output> outputs, double rtol, double atol) {
+  SelfTestReport(List<Output> outputs, Golden golden) {
     this.outputs = Collections.unmodifiableList(new ArrayList<>(outputs));
-    this.rtol = rtol;
-    this.atol = atol;
+    this.rtol = golden.rtol();
+    this.atol = golden.atol();
+    this.scaled = golden.scaled();
   }
 
   /**
@@ -47,10 +50,19 @@ public final class SelfTestReport {
   /**
    * Returns the absolute tolerance the bundle asks for.
    *
-   * @return the tolerance
+   * @return the tolerance; a share of each output's largest magnitude if it is {@link #scaled}
    */
   public double atol() {
     return atol;
+  }
+
+  /**
+   * Tells whether the absolute tolerance is a share of each output's largest magnitude.
+   *
+   * @return true if it is
+   */
+  public boolean scaled() {
+    return scaled;
   }
 
   /**
@@ -76,7 +88,7 @@ public final class SelfTestReport {
    */
   @Override
   public String toString() {
-    StringBuilder text = new StringBuilder(String.format(Locale.ROOT, "rtol=%g atol=%g", rtol, atol));
+    StringBuilder text = new StringBuilder(String.format(Locale.ROOT, "rtol=%g atol=%g%s", rtol, atol, scaled ? " of the largest" : ""));
     outputs.forEach(output -> text.append(System.lineSeparator()).append(output));
     return text.toString();
   }

@@ -251,7 +251,8 @@ public final class Bundle {
       return null;
     }
     graph.outputs().forEach(output -> readGolden("outputs", output.declared(), false, outputs));
-    return new Golden(inputs, outputs, number(GOLDEN, "rtol"), number(GOLDEN, "atol"), this);
+    boolean scaled = index.attribute(GOLDEN, "scaled") != null && number(GOLDEN, "scaled") != 0;
+    return new Golden(inputs, outputs, number(GOLDEN, "rtol"), number(GOLDEN, "atol"), scaled, this);
   }
 
   private void readGolden(String side, ValueInfo value, boolean optional, Map<String, INDArray> into) {

@@ -11,14 +11,16 @@ public final class Golden {
   private final Map<String, INDArray> outputs;
   private final double rtol;
   private final double atol;
+  private final boolean scaled;
   // NB: the arrays lie in the bundle's mapped memory; this keeps it mapped.
   private final Bundle bundle;
 
-  Golden(Map<String, INDArray> inputs, Map<String, INDArray> outputs, double rtol, double atol, Bundle bundle) {
+  Golden(Map<String, INDArray> inputs, Map<String, INDArray> outputs, double rtol, double atol, boolean scaled, Bundle bundle) {
     this.inputs = Collections.unmodifiableMap(new LinkedHashMap<>(inputs));
     this.outputs = Collections.unmodifiableMap(new LinkedHashMap<>(outputs));
     this.rtol = rtol;
     this.atol = atol;
+    this.scaled = scaled;
     this.bundle = bundle;
   }
 
@@ -52,10 +54,19 @@ public final class Golden {
   /**
    * Returns the absolute tolerance.
    *
-   * @return the tolerance
+   * @return the tolerance; a share of each output's largest magnitude if it is {@link #scaled}
    */
   public double atol() {
     return atol;
+  }
+
+  /**
+   * Tells whether the absolute tolerance is a share of each output's largest magnitude, as for models that compute in half precision.
+   *
+   * @return true if it is
+   */
+  public boolean scaled() {
+    return scaled;
   }
 
   /**

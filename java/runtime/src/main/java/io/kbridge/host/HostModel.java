@@ -116,14 +116,14 @@ public final class HostModel implements AutoCloseable {
   /**
    * Runs the bundle's golden samples.
    *
-   * @return a JSON object: {@code ok}, {@code rtol}, {@code atol}, and {@code outputs}, a list of {@code name}, {@code ok}, {@code
+   * @return a JSON object: {@code ok}, {@code rtol}, {@code atol}, whether that one is {@code scaled}, and {@code outputs}, a list of {@code name}, {@code ok}, {@code
    *     elements}, {@code wrong}, {@code max_absolute_error} and {@code max_relative_error}
    * @throws KBridgeException if the bundle has no samples, or they cannot be run
    */
   public String selfTest() {
     SelfTestReport report = model.selfTest();
     ObjectNode json = JSON.createObjectNode();
-    json.put("ok", report.ok()).put("rtol", report.rtol()).put("atol", report.atol());
+    json.put("ok", report.ok()).put("rtol", report.rtol()).put("atol", report.atol()).put("scaled", report.scaled());
     ArrayNode outputs = json.putArray("outputs");
     for (SelfTestReport.Output output : report.outputs()) {
       outputs
