@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,36 +13,10 @@ from kbridge import errors
 SEED = 20240229
 BATCH = 2
 
-# For the coarsest numbers that a model computes with: rtol, atol, and whether atol is a share of
-# an array's largest magnitude.
-TOLERANCES = {
-    "float32": (1e-4, 1e-5, False),
-    # NB: 11 bits, so one rounding is up to 0.05 %; five of them. Of single layers, attention was
-    # seen to differ by four.
-    "float16": (0.0025, 0.0025, True),
-    # NB: 8 bits, so one rounding is up to 0.4 %; it adds up over the layers of a deep net.
-    "bfloat16": (0.02, 0.02, True),
-}
-
 # Sizes for dimensions that are free besides the batch.
 _FREE_SIZE = 7
 # Operations a vocabulary index may pass through on its way to the table it indexes.
 _PASSED = {"Cast", "Reshape", "ExpandDims", "Squeeze"}
-
-
-def coarsest(spec: Mapping[str, Any]) -> str:
-    """Returns which of `TOLERANCES` a model's numbers call for.
-
-    Args:
-        spec: A bundle's spec.
-    """
-    computed = {
-        output["dtype"]
-        for graph in spec["graphs"].values()
-        for node in graph["nodes"]
-        for output in node["outputs"]
-    }
-    return next((name for name in ("bfloat16", "float16") if name in computed), "float32")
 
 
 def sample_inputs(

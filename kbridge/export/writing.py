@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kbridge import bundle
+from kbridge.bundle.tolerances import TOLERANCES, coarsest
 from kbridge.export import golden, keras2, keras2_order, metadata, training
 from kbridge.export.steps import StepsDocument
 from kbridge.export.trace import Trace
@@ -144,7 +145,7 @@ def write_golden(
     outputs: list[np.ndarray],
 ) -> None:
     """Writes the golden samples and the tolerances a runtime is held to."""
-    rtol, atol, scaled = golden.TOLERANCES[golden.coarsest(spec)]
+    rtol, atol, scaled = TOLERANCES[coarsest(spec)]
     writer.attribute("/kbridge/golden", "rtol", rtol)
     writer.attribute("/kbridge/golden", "atol", atol)
     if scaled:

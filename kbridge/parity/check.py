@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kbridge import errors
-from kbridge.export.golden import coarsest
+from kbridge.bundle.tolerances import coarsest
 from kbridge.parity.case import Case
 from kbridge.parity.compare import Tolerance, tolerance_of
 from kbridge.parity.comparison import ModelComparison, compare_batch

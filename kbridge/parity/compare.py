@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kbridge.export.golden import TOLERANCES
+from kbridge.bundle.tolerances import TOLERANCES
 
 # Relative errors of elements smaller than this share of the array's largest are taken against it.
 _FLOOR = 1e-2
@@ -68,7 +68,7 @@ def tolerance_of(
         atol: The same.
         precision: What the JVM computes products with.
         allow_nan: Whether NaN and Inf are accepted where both sides have the same.
-        computed: The coarsest numbers of the model itself (`kbridge.export.golden.coarsest`).
+        computed: The coarsest numbers of the model itself (`kbridge.bundle.tolerances`).
     """
     usual_rtol, usual_atol, scaled = max(
         _TOLERANCES[computed], _TOLERANCES.get(precision, _TOLERANCES["float32"])
