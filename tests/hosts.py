@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,6 +77,7 @@ class Everywhere:
                 # their own, the plans of a GPU are refused; here they miss it too.
                 if self._here.self_test()["ok"]:
                     raise
+                warnings.warn(f"not run in the JVM {name!r}: refused, see hosts.py", stacklevel=2)
             else:
                 self._others[name] = self._stack.enter_context(loaded)
         self._turn = threading.Lock()

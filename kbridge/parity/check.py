@@ -11,10 +11,10 @@ from typing import Any
 from kbridge import errors
 from kbridge.bundle.tolerances import coarsest
 from kbridge.parity.case import Case
-from kbridge.parity.compare import Tolerance, tolerance_of
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.report import ParityReport
 from kbridge.parity.rounding import calls_to_move, excuse_rounding
+from kbridge.parity.tolerance import Tolerance, tolerance_of
 
 Progress = Callable[[str], None]
 # What still counts as equal, for a bundle's spec.

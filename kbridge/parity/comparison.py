@@ -12,11 +12,11 @@ from kbridge.parity.compare import (
     Finding,
     GroupComparison,
     LayerComparison,
-    Tolerance,
     compare_groups,
 )
 from kbridge.parity.logits import Logits, find_logits
 from kbridge.parity.recording import Recording
+from kbridge.parity.tolerance import Tolerance
 
 # Layer outputs asked of the JVM at once: bounds what both sides hold beside the native recording.
 _GROUP_BYTES = 256 << 20

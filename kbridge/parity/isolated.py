@@ -36,12 +36,12 @@ from kbridge.bundle import read_bundle
 from kbridge.jvm.structures import Structure, pack
 from kbridge.parity.case import Case, Flat
 from kbridge.parity.check import Progress, Tolerances, make_report
-from kbridge.parity.compare import Tolerance
 from kbridge.parity.comparison import ModelComparison, compare_batch
 from kbridge.parity.recording import Recording, load_arrays, save_arrays
 from kbridge.parity.report import ParityReport
 from kbridge.parity.rounding import calls_to_move, excuse_rounding
 from kbridge.parity.sides import JvmSide, bundle_for, live_model, open_case
+from kbridge.parity.tolerance import Tolerance
 
 _TAIL_LINES = 15
 

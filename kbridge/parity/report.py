@@ -16,9 +16,9 @@ from kbridge.parity.compare import (
     Finding,
     GroupComparison,
     LayerComparison,
-    Tolerance,
 )
 from kbridge.parity.comparison import ModelComparison
+from kbridge.parity.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -36,10 +36,10 @@ from kbridge.parity.recording import LayerCall, Recording
 Change = Callable[[np.ndarray], np.ndarray]
 
 INPUT_CHANGE = 2.0**-19
+RESULT_CHANGE = 2.0**-21
 # One unit in the last place of numbers of 11 and of 8 bits, of which smaller changes leave nothing:
 # relatively, and that of the smallest numbers.
 _LAST_PLACES = {"float16": (2.0**-10, 2.0**-24), "bfloat16": (2.0**-7, 2.0**-133)}
-RESULT_CHANGE = 2.0**-21
 _SEEDS = (11, 12)
 
 
@@ -53,7 +53,7 @@ def changed(array: np.ndarray, rng: np.random.Generator, by: float) -> np.ndarra
         numbers = array.astype(np.float64)
         unit = np.where(np.isfinite(numbers), np.maximum(relative * np.abs(numbers), least), 0.0)
         return (numbers + unit * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
-    if not _is_float(array):
+    if array.dtype.kind != "f":
         return array
     factors = 1.0 + by * rng.uniform(-1, 1, array.shape)
     return (array * factors).astype(array.dtype)

@@ -17,7 +17,8 @@ from kbridge.export.training import trained_slots
 from kbridge.jvm.bridge import Flat
 from kbridge.jvm.structures import pack
 from kbridge.parity.case import Case
-from kbridge.parity.compare import LayerComparison, Tolerance, compare_groups
+from kbridge.parity.compare import LayerComparison, compare_groups
+from kbridge.parity.tolerance import Tolerance
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kbridge.parity import compare
-from kbridge.parity.compare import Tolerance, compare_arrays, compare_groups
+from kbridge.parity.compare import compare_arrays, compare_groups
+from kbridge.parity.tolerance import Tolerance
 
 DEFAULT = Tolerance()
 

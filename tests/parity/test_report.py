@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from kbridge import errors
-from kbridge.parity.compare import LayerComparison, Tolerance, compare_groups
+from kbridge.parity.compare import LayerComparison, compare_groups
 from kbridge.parity.comparison import ModelComparison
 from kbridge.parity.report import ParityReport
+from kbridge.parity.tolerance import Tolerance
 
 TOLERANCE = Tolerance()
 
