@@ -131,6 +131,19 @@ def tiled_more() -> keras.Model:
     return keras.Model(x, [a, b, c, d])
 
 
+def long_kernels() -> keras.Model:
+    """Kernels of one row or one column, on images that their tiles do not divide."""
+    x = layers.Input((17, 20, 32))
+    y = layers.Conv2D(48, (1, 7), padding="same", activation="relu")(x)
+    y = layers.Conv2D(32, (7, 1), padding="same", use_bias=False)(y)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    a = layers.Conv2D(64, (7, 1), activation="relu")(layers.ZeroPadding2D(((1, 4), (5, 0)))(y))
+    b = layers.Conv2D(32, (1, 7))(layers.ZeroPadding2D(((2, 0), (0, 4)))(y))
+    c = layers.Conv2D(48, (1, 3), padding="same", activation="relu")(x)
+    d = layers.Conv2D(32, (3, 1))(layers.Conv2D(32, (3, 1), padding="same")(c))
+    return keras.Model(x, [a, b, layers.Conv2D(16, (1, 3))(c), d])
+
+
 def wide() -> keras.Model:
     """Many tiles of a few channels, then fewer of many."""
     x = layers.Input((75, 78, 64))
@@ -147,10 +160,22 @@ NETWORKS = (
     (tiled, (2, 19, 22, 32)),
     (pooled, (3, 24, 21, 32)),
     (tiled_more, (3, 41, 40, 96)),
+    (long_kernels, (3, 17, 20, 32)),
 )
 
 
-def check(model: keras.Model, x: np.ndarray, exported, threads: int | None = None) -> list[dict]:
+# NB: of the largest value. Rounding errors of tiles for kernels of seven are 1.5 times those of
+# others: one of 54 720 numbers differs by 1.04e-6 behind three of them.
+FARTHEST = {"long_kernels": 1.5e-6}
+
+
+def check(
+    model: keras.Model,
+    x: np.ndarray,
+    exported,
+    threads: int | None = None,
+    farthest: float = 1e-6,
+) -> list[dict]:
     expected = keras.tree.flatten(model(x, training=False))
     ours = exported(model, engine="onednn", threads=threads)
     plain = exported(model, engine="nd4j")
@@ -159,7 +184,7 @@ def check(model: keras.Model, x: np.ndarray, exported, threads: int | None = Non
         same = keras.tree.flatten(plain.predict_on_batch(samples))
         for got, want, mapped in zip(actual, expected, same, strict=True):
             want = np.asarray(want)[: len(samples)]
-            atol = 1e-6 * max(1.0, float(np.abs(want).max()))
+            atol = farthest * max(1.0, float(np.abs(want).max()))
             np.testing.assert_allclose(got, want, rtol=2e-5, atol=atol)
             np.testing.assert_allclose(got, mapped, rtol=2e-5, atol=atol)
     return ours.plan_steps(x)
@@ -176,7 +201,8 @@ def test_small_networks(exported, winograd, build, shape, way):
     winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    steps = check(model, x, exported, threads(way))
+    farthest = FARTHEST.get(build.__name__, 1e-6) if way.startswith("tiles") else 1e-6
+    steps = check(model, x, exported, threads(way), farthest)
     assert all(step["implementation"].startswith("oneDNN") for step in steps), steps
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
 
@@ -191,12 +217,25 @@ def test_small_networks(exported, winograd, build, shape, way):
         ("tiles", {"Winograd 4x3": 4}, tiled, (2, 19, 22, 32)),
         ("tiles", {"Winograd 4x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
         ("tiles2", {"Winograd 2x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
+        (
+            "tiles",
+            {"Winograd 3x7 across": 2, "Winograd 3x7 down": 2},
+            long_kernels,
+            (3, 17, 20, 32),
+        ),
+        (
+            "tiles",
+            {"Winograd 4x3 across": 2, "Winograd 4x3 down": 2},
+            long_kernels,
+            (1, 17, 20, 32),
+        ),
     ],
 )
 def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, names, build, shape):
     winograd(way)
     x = images(*shape)
-    steps = check(calibrate(randomise(build()), x), x, exported, threads(way))
+    farthest = FARTHEST.get(build.__name__, 1e-6)
+    steps = check(calibrate(randomise(build()), x), x, exported, threads(way), farthest)
     for name, least in names.items():
         assert sum(name in step["implementation"] for step in steps) >= least, steps
 
@@ -212,6 +251,8 @@ def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, names, 
         (tiled, (2, 19, 22, 32), 4),
         (tiled_more, (3, 41, 40, 96), 4),
         (wide, (1, 75, 78, 64), 2),
+        (long_kernels, (1, 17, 20, 32), 8),
+        (long_kernels, (5, 17, 20, 32), 8),
     ],
 )
 def test_tiles_on_two_threads(exported, winograd, dividing, build, shape, least):
@@ -219,7 +260,7 @@ def test_tiles_on_two_threads(exported, winograd, dividing, build, shape, least)
     dividing("never")
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    steps = check(model, x, exported, 2)
+    steps = check(model, x, exported, 2, FARTHEST.get(build.__name__, 1e-6))
     assert sum("Winograd" in step["implementation"] for step in steps) >= least, steps
     ours = exported(model, engine="onednn", threads=2)
     alone = exported(model, engine="onednn", threads=1)

@@ -3,6 +3,7 @@ package io.kbridge.plan;
 import io.kbridge.ErrorCode;
 import io.kbridge.KBridgeException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,6 +26,7 @@ public final class Arena implements AutoCloseable {
 
   private final List<Slab> slabs = new ArrayList<>();
   private final List<INDArray> owned = new ArrayList<>();
+  private final Map<Integer, Block> threads = new HashMap<>();
   private final Arena outer;
   private final Growth growth;
 
@@ -118,6 +120,24 @@ public final class Arena implements AutoCloseable {
     }
     best.used = Math.max(best.used, offset + size);
     return new Block(best, offset, size);
+  }
+
+  /**
+   * Gives the block of one of several threads, which stays. All that ask for one of the same thread get the same, so that it is in that thread's caches;
+   * a thread that writes what another one wrote last has to wait for it.
+   *
+   * @param thread which thread
+   * @param bytes the least size
+   * @return the block; nobody is to release it
+   */
+  Block ofThread(int thread, long bytes) {
+    Block known = threads.get(thread);
+    if (known == null || known.size < bytes) {
+      // NB: a power of two, so that smaller ones that were given before take no more together.
+      known = allocate(Long.highestOneBit(Math.max(bytes, ALIGNMENT) * 2 - 1));
+      threads.put(thread, known);
+    }
+    return known;
   }
 
   /**

@@ -189,6 +189,12 @@ final class NodeContext implements OpContext {
   }
 
   @Override
+  public INDArray scratchOf(int thread, long bytes) {
+    Arena.Block block = arena.ofThread(thread, bytes);
+    return arena.array(block, DataType.INT8, block.bytes());
+  }
+
+  @Override
   public CompiledBody body(int index, List<INDArray> inputs, List<INDArray> offers, boolean loop) {
     GraphBody body = node.bodies().get(index);
     GraphCompiler compiler = bodies.inner(body);

@@ -97,6 +97,15 @@ public interface OpContext {
   INDArray scratch(DataType type, long... shape);
 
   /**
+   * Gives temporary memory for one of the threads that share out this step. Other steps get the same for the same thread, so that it is in its caches.
+   *
+   * @param thread which of them
+   * @param bytes how much at least
+   * @return its array
+   */
+  INDArray scratchOf(int thread, long bytes);
+
+  /**
    * Compiles one of the node's bodies. Its steps use memory of this node, which is held until the node's own step ends.
    *
    * @param index which of {@code node().bodies()}

@@ -5,6 +5,7 @@ import io.kbridge.plan.Crew;
 import io.kbridge.plan.Threads;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 
@@ -52,13 +53,22 @@ final class Ground implements AutoCloseable {
 
   /** Sets memory to zero, all threads together. */
   static void clear(BytePointer start, long bytes) {
+    share(start, bytes, part -> Pointer.memset(part, 0, part.capacity()));
+  }
+
+  /** Reads memory, all threads together, so that the caches have nothing else, and nothing that would have to be written back. */
+  static void read(BytePointer start, long bytes) {
+    share(start, bytes, part -> Pointer.memchr(part, 1, part.capacity()));
+  }
+
+  private static void share(BytePointer start, long bytes, Consumer<Pointer> work) {
     int threads = Threads.allowed();
     List<Runnable> parts = new ArrayList<>();
     for (int i = 0; i < threads; i++) {
       long from = bytes * i / threads;
-      long to = bytes * (i + 1) / threads;
-      Pointer part = start.getPointer(BytePointer.class, from);
-      parts.add(() -> Pointer.memset(part, 0, to - from));
+      BytePointer part = start.getPointer(BytePointer.class, from);
+      part.capacity(bytes * (i + 1) / threads - from);
+      parts.add(() -> work.accept(part));
     }
     Crew.share(parts);
   }

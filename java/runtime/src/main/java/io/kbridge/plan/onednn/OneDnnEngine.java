@@ -161,7 +161,7 @@ public final class OneDnnEngine implements Engine {
 
   /** Returns the forms of our code for Winograd's algorithm that may be used, those with the largest tiles first. */
   List<WinogradForm> forms() {
-    return Arrays.stream(WinogradForm.values()).filter(form -> !choice.equals("tiles2") || form.side() == 2).collect(Collectors.toList());
+    return Arrays.stream(WinogradForm.values()).filter(form -> !choice.equals("tiles2") || form != WinogradForm.FOUR_BY_THREE).collect(Collectors.toList());
   }
 
   /** Returns memory to measure in; plans are compiled one at a time. */

@@ -45,8 +45,7 @@ final class Tiles {
     filters = Math.toIntExact(result[3]);
     top = Math.toIntExact(before[0]);
     left = Math.toIntExact(before[1]);
-    long cached = cached();
-    long wanted = threads == 1 || cached < threads ? cached : even(cached);
+    long wanted = threads == 1 ? cached() : shared();
     portion = Math.toIntExact((allRows() + wanted - 1) / wanted);
     portions = (allRows() + portion - 1) / portion;
   }
@@ -56,9 +55,25 @@ final class Tiles {
    * than tiles.
    */
   private long cached() {
-    long most = Math.max(CACHED, (long) Float.BYTES * form.positions() * channels * filters);
-    long row = (long) Float.BYTES * form.positions() * columns() * (channels + filters);
-    return (allRows() * row + most - 1) / most;
+    long most = Math.max(CACHED, kernelBytes());
+    return (tileBytes() + most - 1) / most;
+  }
+
+  private long kernelBytes() {
+    return (long) Float.BYTES * form.positions() * channels * filters;
+  }
+
+  private long tileBytes() {
+    return (long) Float.BYTES * form.positions() * allRows() * columns() * (channels + filters);
+  }
+
+  /**
+   * A portion for each thread at least, so that each reads what it has written itself, unless kernels, which each of them would read, are larger than
+   * tiles.
+   */
+  private long shared() {
+    long cached = cached();
+    return cached >= threads || kernelBytes() <= tileBytes() ? even(Math.max(cached, threads)) : cached;
   }
 
   /** About so many portions that each thread has as many rows as the others, or nearly so. */
@@ -115,7 +130,7 @@ final class Tiles {
 
   /** Returns how many rows of tiles an image has. */
   int rows() {
-    return (outHeight + form.side() - 1) / form.side();
+    return (outHeight + form.down().side() - 1) / form.down().side();
   }
 
   /** Returns how many rows of tiles all images have. */
@@ -145,7 +160,7 @@ final class Tiles {
 
   /** Returns how many tiles a row has. */
   int columns() {
-    return (outWidth + form.side() - 1) / form.side();
+    return (outWidth + form.across().side() - 1) / form.across().side();
   }
 
   /** Returns how many tiles a portion has. */

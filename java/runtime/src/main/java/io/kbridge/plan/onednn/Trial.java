@@ -15,7 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
-import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.bytedeco.dnnl.convolution_forward;
@@ -37,7 +36,7 @@ final class Trial {
   private static final long PAGE = 1L << 12;
   // NB: its kernels are up to four times as large, and come from farther away in a whole network than in a trial.
   private static final double MARGIN = 0.9;
-  // NB: in a trial all that its many calls need is cold. In networks it took 7 to 12 % less.
+  // NB: in a trial all that its many calls need is cold. In networks it took as long, or up to 18 % less.
   private static final double TILES_IN_NETWORK = 0.93;
   private static final long ENOUGH_NS = 60_000_000;
   // NB: in a new process the JVM's compilers may take a core for that long.
@@ -127,6 +126,9 @@ final class Trial {
     timed.add(bench.convolution(session, blocked));
     ways.forEach(way -> timed.add(bench.convolution(session, way)));
     tiles.forEach(way -> WinogradTransform.warmUp(way.form()));
+    if (!tiles.isEmpty()) {
+      WinogradProducts.warmUp(session);
+    }
     tiles.forEach(way -> timed.add(bench.tiles(session, way)));
     double[] times = shortest(bench, wake, timed);
     int tilesFrom = 4 + ways.size();
@@ -200,6 +202,9 @@ final class Trial {
     for (int round = 0; round == 0 || isOpen(times, System.nanoTime() - start); round++) {
       for (int i = 0; i < ways.size(); i++) {
         bench.prepare();
+        if (ways.get(i) instanceof WinogradStep) {
+          ((WinogradStep) ways.get(i)).warm();
+        }
         // NB: to wake OpenMP's threads takes up to 50 us, more than a copy itself. In a whole network the step before has woken them.
         wake.run();
         times.get(i).add(Stopwatch.time(ways.get(i)));
@@ -263,7 +268,8 @@ final class Trial {
       all.add(blocked);
       place(DNNL_ARG_WEIGHTS, all, convolution_forward.primitive_desc::weights_desc, tiles.stream().mapToLong(Winograd::kernelBytes).max().orElse(0));
       place(DNNL_ARG_BIAS, all, convolution_forward.primitive_desc::bias_desc, 0);
-      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc, tiles.stream().mapToLong(Winograd::scratchBytes).max().orElse(0));
+      long least = tiles.stream().mapToLong(way -> way.threads() * page(way.scratchBytes())).max().orElse(0);
+      place(DNNL_ARG_SCRATCHPAD, all, convolution_forward.primitive_desc::scratchpad_desc, least);
       place(DNNL_ARG_DST, all, convolution_forward.primitive_desc::dst_desc, 0);
       place(DNNL_ARG_SRC, all, convolution_forward.primitive_desc::src_desc, 0);
       this.ground = ground.memory(used + Ground.CACHE);
@@ -278,12 +284,16 @@ final class Trial {
         }
       }
       places.put(argument, new long[] {used, most});
-      used += (most + PAGE - 1) / PAGE * PAGE;
+      used += page(most);
+    }
+
+    private static long page(long bytes) {
+      return (bytes + PAGE - 1) / PAGE * PAGE;
     }
 
     /** Puts the input, and scratch memory, and nothing else, into the caches. */
     void prepare() {
-      Ground.clear(at(used), Ground.CACHE);
+      Ground.read(at(used), Ground.CACHE);
       // NB: scratch memory too, which the step before has used.
       warm(DNNL_ARG_SCRATCHPAD);
       warm(DNNL_ARG_SRC);
@@ -316,15 +326,10 @@ final class Trial {
     }
 
     Step tiles(OneDnnSession session, Winograd way) {
-      long[] taken = {places.get(DNNL_ARG_SCRATCHPAD)[0]};
-      LongFunction<Pointer> scratch =
-          bytes -> {
-            taken[0] += bytes;
-            return at(taken[0] - bytes);
-          };
-      Pointer kernels = at(places.get(DNNL_ARG_WEIGHTS)[0]);
-      return way.step(
-          session, scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), position -> way.kernelAt(session, kernels, position));
+      long bytes = page(way.scratchBytes());
+      Winograd.Scratch scratch = (thread, least) -> at(places.get(DNNL_ARG_SCRATCHPAD)[0] + thread * bytes);
+      memory kernels = way.kernelsAt(session, at(places.get(DNNL_ARG_WEIGHTS)[0]));
+      return way.step(session, scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), kernels);
     }
 
     private void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {

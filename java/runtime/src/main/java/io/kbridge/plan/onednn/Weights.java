@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -72,10 +73,10 @@ final class Weights implements AutoCloseable {
     arena.close();
   }
 
-  private synchronized memory take(Set<Packed> mine, String key, memory.desc wanted, memory.desc given, Supplier<Pointer> content) {
+  private synchronized memory take(Set<Packed> mine, String key, memory.desc wanted, Supplier<Consumer<memory>> fill) {
     Packed found = find(key, wanted);
     if (found == null) {
-      found = new Packed(wanted, given, content);
+      found = new Packed(wanted, fill.get());
       packed.computeIfAbsent(key, k -> new ArrayList<>()).add(found);
     }
     if (mine.add(found)) {
@@ -120,7 +121,18 @@ final class Weights implements AutoCloseable {
   }
 
   private void pack(Packed one) {
-    one.pack(told);
+    one.pack();
+  }
+
+  /** Copies content into other memory. */
+  private Consumer<memory> copy(memory.desc given, Supplier<Pointer> content) {
+    // NB: a copy, since the plan that asks first may be closed before another one packs. (A desc made of a desc is the same one.)
+    memory.desc lies = new memory.desc(given.data());
+    return into -> {
+      try (Pointer from = content.get()) {
+        Portions.copy(lies, from, into, told);
+      }
+    };
   }
 
   /**
@@ -182,21 +194,18 @@ final class Weights implements AutoCloseable {
   private static final class Packed {
     private final memory memory;
     private final long bytes;
-    private memory.desc given;
-    private Supplier<Pointer> content;
+    private Consumer<memory> fill;
     private Arena.Block block;
     private int users;
 
-    Packed(memory.desc layout, memory.desc given, Supplier<Pointer> content) {
+    Packed(memory.desc layout, Consumer<memory> fill) {
       this.memory = new memory(layout, OneDnn.cpu(), (Pointer) null);
       this.bytes = layout.get_size();
-      // NB: a copy, since the plan that asks first may be closed before another one packs. (A desc made of a desc is the same one.)
-      this.given = new memory.desc(given.data());
-      this.content = content;
+      this.fill = fill;
     }
 
     boolean isMissing() {
-      return content != null;
+      return fill != null;
     }
 
     long bytes() {
@@ -212,13 +221,9 @@ final class Weights implements AutoCloseable {
       lie(own.pointer());
     }
 
-    void pack(Runnable told) {
-      try (Pointer from = content.get()) {
-        Portions.copy(given, from, memory, told);
-      }
-      given.close();
-      given = null;
-      content = null;
+    void pack() {
+      fill.accept(memory);
+      fill = null;
     }
 
     void discard() {
@@ -228,9 +233,6 @@ final class Weights implements AutoCloseable {
     }
 
     void close() {
-      if (given != null) {
-        given.close();
-      }
       // NB: not the pointer to the block: closing one frees all memory that it points into, other weights with it.
       memory.close();
     }
@@ -271,7 +273,19 @@ final class Weights implements AutoCloseable {
      * @return memory of the wanted layout, which lives at least as long as the plan
      */
     memory packed(String key, memory.desc wanted, memory.desc given, Supplier<Pointer> content) {
-      return weights.take(mine, key, wanted, given, content);
+      return weights.take(mine, key, wanted, () -> weights.copy(given, content));
+    }
+
+    /**
+     * Gives memory for weights that something else than a copy fills, when {@link #packMissing} is called.
+     *
+     * @param key names the content, and all of the layout that {@code wanted} does not
+     * @param wanted the layout
+     * @param fill fills the memory; used after the plan is closed, perhaps
+     * @return memory as that of {@link #packed}
+     */
+    memory filled(String key, memory.desc wanted, Consumer<memory> fill) {
+      return weights.take(mine, key, wanted, () -> fill.andThen(into -> weights.told.run()));
     }
 
     /**

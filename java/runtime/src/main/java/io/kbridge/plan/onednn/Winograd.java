@@ -1,43 +1,41 @@
 package io.kbridge.plan.onednn;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SCRATCHPAD;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WEIGHTS;
 import static org.bytedeco.dnnl.global.dnnl.algorithm;
 
 import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
-import io.kbridge.plan.Step;
 import io.kbridge.plan.Team;
 import io.kbridge.plan.Threads;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.IntFunction;
-import java.util.function.LongFunction;
 import org.bytedeco.dnnl.matmul;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what
- * lies between is products of matrices by oneDNN, 16 or 36 of them. oneDNN's own code for the algorithm wants channels in blocks. On one core it is
- * slower for small images, on several for large ones: it transforms an image as a whole, and writes what does not fit into the caches past them.
+ * lies between is products of matrices by oneDNN, one for each number of a tile. oneDNN's own code for the algorithm wants channels in blocks, and is for
+ * kernels of 3x3 only. On one core it is slower for small images, on several for large ones: it transforms an image as a whole, and writes what does not
+ * fit into the caches past them.
  */
 final class Winograd {
   // NB: Java's buffers count in int.
   private static final long MOST_NUMBERS = 1L << 29;
   // NB: fewer take no time worth a trial.
   private static final long FEW_PRODUCTS = 1L << 19;
-  // NB: on several threads, fewer take no longer by oneDNN's own code, and no trial that a first prediction would have to wait for.
+  // NB: on several threads, always worth a trial that a first prediction has to wait for.
   private static final long MANY_PRODUCTS = 1L << 26;
+  // NB: with fewer, if there are so many tiles that products take longer than reading kernels, and kernels of 3x3, for which oneDNN has code of its own,
+  // have so many channels that products take longer than transforms.
+  private static final long SOME_PRODUCTS = 1L << 21;
+  private static final int MANY_TILES = 64;
+  private static final int MANY_CHANNELS = 36;
 
   private final Site site;
   private final INDArray w;
@@ -109,8 +107,15 @@ final class Winograd {
 
   /** Tells whether it may be the fastest way, and takes long enough to find out. */
   boolean isPlausible() {
-    long least = tiles.threads() > 1 ? MANY_PRODUCTS : FEW_PRODUCTS;
-    return form().isPlausible(tiles.count() * tiles.portions()) && tiles.resultNumbers() * tiles.channels() >= least;
+    long count = (long) tiles.allRows() * tiles.columns();
+    long multiplied = tiles.resultNumbers() * tiles.channels();
+    return form().isPlausible(Math.toIntExact(count)) && (tiles.threads() == 1 ? multiplied >= FEW_PRODUCTS : isPlausible(count, multiplied));
+  }
+
+  private boolean isPlausible(long count, long multiplied) {
+    // NB: of two numbers of channels, half of the harmonic mean.
+    boolean gains = form().isOurs() || tiles.channels() * tiles.filters() >= MANY_CHANNELS * (tiles.channels() + tiles.filters());
+    return multiplied >= MANY_PRODUCTS || multiplied >= SOME_PRODUCTS && count >= MANY_TILES && gains;
   }
 
   @Override
@@ -123,10 +128,24 @@ final class Winograd {
     return form().positions() * size(product.weights_desc());
   }
 
-  /** Returns how many bytes a step needs beside its image, kernels and result. */
+  /** Returns how many bytes of memory a thread needs at most. */
   long scratchBytes() {
-    long portions = tiles.apart() ? tiles.threads() : 1;
-    return portions * Float.BYTES * (tiles.spread() + tiles.products()) + tiles.threads() * size(product.scratchpad_desc());
+    return tileBytes() + productBytes();
+  }
+
+  /** Returns how many bytes the tiles and the products of a portion take. */
+  private long tileBytes() {
+    return Float.BYTES * (tiles.spread() + tiles.products());
+  }
+
+  /** Returns how much memory a product needs beside what it reads and writes. */
+  private long productBytes() {
+    return size(product.scratchpad_desc());
+  }
+
+  /** Returns how many threads need that. */
+  int threads() {
+    return tiles.threads();
   }
 
   private static long size(memory.desc desc) {
@@ -139,8 +158,8 @@ final class Winograd {
   OpMapping mapping(INDArray x) {
     return context -> {
       INDArray z = context.allocate(0, tiles.resultShape());
-      LongFunction<Pointer> scratch = bytes -> NativeArrays.borrowed(context.scratch(DataType.INT8, bytes));
-      return step(site.session(), scratch, NativeArrays.borrowed(x), NativeArrays.borrowed(z), this::kernel);
+      Scratch scratch = (thread, bytes) -> at(NativeArrays.borrowed(context.scratchOf(thread, bytes)), 0);
+      return step(site.session(), scratch, NativeArrays.borrowed(x), NativeArrays.borrowed(z), kernels());
     };
   }
 
@@ -148,63 +167,76 @@ final class Winograd {
    * Makes the step.
    *
    * @param session owns everything native
-   * @param scratch gives some bytes of memory that nothing else writes while the step runs
+   * @param scratch gives memory to the threads
    * @param x the images
    * @param z where the result goes
-   * @param kernels gives the kernel of each position
+   * @param kernels the kernels of all positions, one after the other
    */
-  Step step(OneDnnSession session, LongFunction<Pointer> scratch, Pointer x, Pointer z, IntFunction<memory> kernels) {
+  WinogradStep step(OneDnnSession session, Scratch scratch, Pointer x, Pointer z, memory kernels) {
     List<WinogradWorker> workers = new ArrayList<>();
-    matmul primitive = Threads.onOne(() -> new matmul(product));
-    Pointer spread = null;
-    Pointer results = null;
+    BytePointer first = null;
     for (int i = 0; i < tiles.threads(); i++) {
-      if (i == 0 || tiles.apart()) {
-        spread = scratch.apply(Float.BYTES * tiles.spread());
-        results = scratch.apply(Float.BYTES * tiles.products());
-      }
+      boolean apart = i == 0 || tiles.apart();
+      long bytes = (apart ? tileBytes() : 0) + productBytes();
+      BytePointer own = at(scratch.of(i, bytes), 0).capacity(bytes);
+      first = i == 0 ? own : first;
+      Pointer spread = at(apart ? own : first, 0);
+      Pointer results = at(spread, Float.BYTES * tiles.spread());
       WinogradTransform transform =
           new WinogradTransform(
               tiles, floats(x, tiles.imageNumbers()), floats(spread, tiles.spread()), floats(results, tiles.products()),
               floats(z, tiles.resultNumbers()), affine.shifts() ? affine.shift() : null, cuts(site, affine));
-      workers.add(new WinogradWorker(tiles, transform, products(session, primitive, scratch, spread, results, kernels)));
+      WinogradProducts products = new WinogradProducts(session, product, spread, results, kernels);
+      if (productBytes() > 0) {
+        memory.desc extra = session.own(product.scratchpad_desc());
+        products.scratch(session.own(new memory(extra, OneDnn.cpu(), at(own, bytes - productBytes()))));
+      }
+      workers.add(new WinogradWorker(tiles, transform, products, own));
     }
     return new WinogradStep(tiles, workers, OneDnn.implementation(product) + ", " + form());
   }
 
-  private List<Step> products(
-      OneDnnSession session, matmul primitive, LongFunction<Pointer> scratch, Pointer spread, Pointer results, IntFunction<memory> kernels) {
-    memory.desc extra = session.own(product.scratchpad_desc());
-    memory shared = extra.get_size() > 0 ? memory(session, extra, scratch.apply(extra.get_size()), 0) : null;
-    memory.desc from = matrix(session, tiles, tiles.channels());
-    memory.desc to = matrix(session, tiles, tiles.filters());
-    List<Step> products = new ArrayList<>();
-    for (int position = 0; position < form().positions(); position++) {
-      Call call = new Call(session, product, primitive).arg(DNNL_ARG_WEIGHTS, kernels.apply(position));
-      call.arg(DNNL_ARG_SRC, memory(session, from, spread, position)).arg(DNNL_ARG_DST, memory(session, to, results, position));
-      products.add((shared == null ? call : call.arg(DNNL_ARG_SCRATCHPAD, shared)).step());
-    }
-    return products;
-  }
-
-  /** Returns one of several things of a kind that lie one after the other. */
-  private static memory memory(OneDnnSession session, memory.desc desc, Pointer start, long which) {
-    return session.own(new memory(desc, OneDnn.cpu(), new BytePointer(start).position(which * desc.get_size())));
+  private static BytePointer at(Pointer start, long bytes) {
+    return start.getPointer(BytePointer.class, bytes);
   }
 
   private static FloatBuffer floats(Pointer start, long count) {
     return new FloatPointer(start).capacity(count).asBuffer();
   }
 
-  /** Lets the kernel of a position be anything in some memory, where all of them have room. */
-  memory kernelAt(OneDnnSession session, Pointer start, int position) {
-    return memory(session, session.own(product.weights_desc()), start, position);
+  /** Lets the kernels be anything in some memory, where all of them have room. */
+  memory kernelsAt(OneDnnSession session, Pointer start) {
+    return session.own(new memory(session.own(OneDnn.plain(kernelBytes() / Float.BYTES)), OneDnn.cpu(), start));
   }
 
-  private memory kernel(int position) {
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form() + " at " + position;
-    memory.desc plain = site.session().own(OneDnn.plain(tiles.channels(), tiles.filters()));
-    memory.desc wanted = site.session().own(product.weights_desc());
-    return site.weights().packed(key, wanted, plain, () -> WinogradKernel.transform(form(), w, affine, position));
+  private memory kernels() {
+    memory.desc one = product.weights_desc();
+    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form() + " in " + OneDnn.order(one);
+    return site.weights().filled(key, site.session().own(OneDnn.plain(kernelBytes() / Float.BYTES)), into -> pack(one, into.get_data_handle()));
+  }
+
+  /** Packs the kernels of all positions, each in the layout of one. */
+  private void pack(memory.desc layout, Pointer into) {
+    try (memory.desc plain = OneDnn.plain(tiles.channels(), tiles.filters())) {
+      for (int position = 0; position < form().positions(); position++) {
+        try (FloatPointer kernel = WinogradKernel.transform(form(), w, affine, position);
+            memory to = new memory(layout, OneDnn.cpu(), at(into, position * layout.get_size()))) {
+          Portions.copy(plain, kernel, to, () -> { });
+        }
+      }
+    }
+  }
+
+  /** Memory for what a step writes in between. */
+  @FunctionalInterface
+  interface Scratch {
+    /**
+     * Gives memory to a thread.
+     *
+     * @param thread which of them
+     * @param bytes how much
+     * @return where it is; the same for all steps that do not run at the same time
+     */
+    BytePointer of(int thread, long bytes);
   }
 }

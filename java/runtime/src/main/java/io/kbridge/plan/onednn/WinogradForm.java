@@ -1,47 +1,43 @@
 package io.kbridge.plan.onednn;
 
-import java.util.function.BiConsumer;
-
-/**
- * The forms of Winograd's algorithm that there is code for: how large its tiles are, at which points its polynomials are evaluated, and how numbers
- * are transformed along one axis. Infinity is one of the points, always.
- */
+/** The forms of Winograd's algorithm that there is code for: what is done along both axes of an image, and for how many tiles. */
 enum WinogradForm {
   /** Results of 4x4 from tiles of 6x6: the fewest products. With fewer tiles than that, to read kernels is what takes the time, and the memory. */
-  FOUR_BY_THREE(4, 3, 12, Integer.MAX_VALUE, WinogradForm.four(), WinogradLoops::sixOfImage, WinogradLoops::sixToFour),
+  FOUR_BY_THREE(WinogradAxis.FOUR_BY_THREE, WinogradAxis.FOUR_BY_THREE, 12, Integer.MAX_VALUE),
 
   /** Results of 2x2 from tiles of 4x4: kernels of half the size, and less of a small image's tiles lies beyond its edges. For few tiles. */
-  TWO_BY_THREE(2, 3, 1, 64, new double[] {0, 1, -1}, WinogradLoops::fourOfImage, WinogradLoops::fourToTwo),
+  TWO_BY_THREE(WinogradAxis.TWO_BY_THREE, WinogradAxis.TWO_BY_THREE, 1, 64),
 
   /** Results of 2x2 from tiles of 6x6, for larger kernels. */
-  TWO_BY_FIVE(2, 5, 1, Integer.MAX_VALUE, WinogradForm.four(), WinogradLoops::sixOfImage, WinogradLoops::sixToTwo);
+  TWO_BY_FIVE(WinogradAxis.TWO_BY_FIVE, WinogradAxis.TWO_BY_FIVE, 1, Integer.MAX_VALUE),
 
-  private final int side;
-  private final int kernel;
+  /** Four results in a row from six numbers, for kernels of one row. */
+  ROW_OF_THREE(WinogradAxis.NONE, WinogradAxis.FOUR_BY_THREE, 16, Integer.MAX_VALUE),
+
+  /** The same for kernels of one column. */
+  COLUMN_OF_THREE(WinogradAxis.FOUR_BY_THREE, WinogradAxis.NONE, 16, Integer.MAX_VALUE),
+
+  /** Three results in a row from nine numbers, for longer kernels of one row. */
+  ROW_OF_SEVEN(WinogradAxis.NONE, WinogradAxis.THREE_BY_SEVEN, 16, Integer.MAX_VALUE),
+
+  /** The same for kernels of one column. */
+  COLUMN_OF_SEVEN(WinogradAxis.THREE_BY_SEVEN, WinogradAxis.NONE, 16, Integer.MAX_VALUE);
+
+  private final WinogradAxis down;
+  private final WinogradAxis across;
   private final int fewest;
   private final int most;
-  private final double[] points;
-  private final BiConsumer<float[][], float[][]> image;
-  private final BiConsumer<float[][], float[][]> result;
 
-  WinogradForm(
-      int side, int kernel, int fewest, int most, double[] points, BiConsumer<float[][], float[][]> image, BiConsumer<float[][], float[][]> result) {
-    this.side = side;
-    this.kernel = kernel;
+  WinogradForm(WinogradAxis down, WinogradAxis across, int fewest, int most) {
+    this.down = down;
+    this.across = across;
     this.fewest = fewest;
     this.most = most;
-    this.points = points;
-    this.image = image;
-    this.result = result;
-  }
-
-  private static double[] four() {
-    return new double[] {0, WinogradLoops.NEAR, -WinogradLoops.NEAR, WinogradLoops.FAR, -WinogradLoops.FAR};
   }
 
   /** Tells whether it is for kernels of a size. */
   boolean fits(long[] sizes) {
-    return sizes.length == 2 && sizes[0] == kernel && sizes[1] == kernel;
+    return sizes.length == 2 && sizes[0] == down.kernel() && sizes[1] == across.kernel();
   }
 
   /** Tells whether it may be the fastest way for so many tiles. */
@@ -49,53 +45,29 @@ enum WinogradForm {
     return tiles >= fewest && tiles <= most;
   }
 
-  /** Returns how many numbers of a result each tile has along an axis. */
-  int side() {
-    return side;
+  /** Tells whether oneDNN has no code of its own for such kernels. */
+  boolean isOurs() {
+    return down.kernel() != 3 || across.kernel() != 3;
   }
 
-  /** Returns how many numbers kernels have along an axis. */
-  int kernel() {
-    return kernel;
+  /** Returns what is done along the height. */
+  WinogradAxis down() {
+    return down;
   }
 
-  /** Returns how many numbers of the image a tile is computed from, along an axis. */
-  int span() {
-    return side + kernel - 1;
+  /** Returns what is done along the width. */
+  WinogradAxis across() {
+    return across;
   }
 
   /** Returns how many products of matrices there are, one for each number that a tile is computed from. */
   int positions() {
-    return span() * span();
-  }
-
-  /** Returns the points but infinity. */
-  double[] points() {
-    return points.clone();
-  }
-
-  /**
-   * Transforms numbers of an image.
-   *
-   * @param x as many arrays as a tile's span
-   * @param z as many other arrays, for the result
-   */
-  void image(float[][] x, float[][] z) {
-    image.accept(x, z);
-  }
-
-  /**
-   * Transforms products to numbers of the result.
-   *
-   * @param x as many arrays as a tile's span
-   * @param z as many other arrays as a tile's side, for the result
-   */
-  void result(float[][] x, float[][] z) {
-    result.accept(x, z);
+    return down.span() * across.span();
   }
 
   @Override
   public String toString() {
-    return "Winograd " + side + "x" + kernel;
+    WinogradAxis longer = down == WinogradAxis.NONE ? across : down;
+    return "Winograd " + longer.side() + "x" + longer.kernel() + (down == across ? "" : longer == down ? " down" : " across");
   }
 }

@@ -46,17 +46,17 @@ final class WinogradKernel {
 
   /** Returns what the numbers of a kernel are multiplied with for a position. */
   private static double[] factors(WinogradForm form, int position) {
-    double[] down = powers(form, position / form.span());
-    double[] across = powers(form, position % form.span());
+    double[] down = powers(form.down(), position / form.across().span());
+    double[] across = powers(form.across(), position % form.across().span());
     double[] factors = new double[down.length * across.length];
     Arrays.setAll(factors, i -> down[i / across.length] * across[i % across.length]);
     return factors;
   }
 
   /** At a point the powers of it, over the product of its differences to all others but infinity. */
-  private static double[] powers(WinogradForm form, int at) {
-    double[] points = form.points();
-    double[] powers = new double[form.kernel()];
+  private static double[] powers(WinogradAxis axis, int at) {
+    double[] points = axis.points();
+    double[] powers = new double[axis.kernel()];
     if (at == points.length) {
       powers[powers.length - 1] = 1;
       return powers;

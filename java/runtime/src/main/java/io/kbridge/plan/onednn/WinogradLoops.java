@@ -11,46 +11,65 @@ package io.kbridge.plan.onednn;
  */
 final class WinogradLoops {
   /** The smaller one of the points. It and its powers are exact. */
-  static final float NEAR = 0.625f;
+  private static final float NEAR = 0.625f;
 
   /** The larger one. */
-  static final float FAR = 1.5f;
+  private static final float FAR = 1.5f;
 
   private static final float NEAR2 = NEAR * NEAR;
   private static final float FAR2 = FAR * FAR;
 
   private WinogradLoops() {}
 
+  /** Returns the points for six numbers but infinity. */
+  static double[] five() {
+    return new double[] {0, NEAR, -NEAR, FAR, -FAR};
+  }
+
   /** Transforms six numbers of an image. */
-  static void sixOfImage(float[][] x, float[][] z) {
-    edge(x[0], x[2], x[4], z[0]);
-    near(x[1], x[2], x[3], x[4], z[1], z[2]);
-    far(x[1], x[2], x[3], x[4], z[3], z[4]);
-    edge(x[1], x[3], x[5], z[5]);
+  static void sixOfImage(float[][] x, int from, int step, float[][] z, int to, int stride) {
+    float[] b = x[from + step];
+    float[] c = x[from + 2 * step];
+    float[] d = x[from + 3 * step];
+    float[] e = x[from + 4 * step];
+    edge(x[from], c, e, z[to]);
+    near(b, c, d, e, z[to + stride], z[to + 2 * stride]);
+    far(b, c, d, e, z[to + 3 * stride], z[to + 4 * stride]);
+    edge(b, d, x[from + 5 * step], z[to + 5 * stride]);
   }
 
   /** Transforms six products to four numbers of the result. */
-  static void sixToFour(float[][] x, float[][] z) {
-    even(x[0], x[1], x[2], x[3], x[4], z[0], z[2]);
-    odd(x[1], x[2], x[3], x[4], x[5], z[1], z[3]);
+  static void sixToFour(float[][] x, int from, int step, float[][] z, int to, int stride) {
+    float[] b = x[from + step];
+    float[] c = x[from + 2 * step];
+    float[] d = x[from + 3 * step];
+    float[] e = x[from + 4 * step];
+    even(x[from], b, c, d, e, z[to], z[to + 2 * stride]);
+    odd(b, c, d, e, x[from + 5 * step], z[to + stride], z[to + 3 * stride]);
   }
 
   /** Transforms six products to two numbers of the result. */
-  static void sixToTwo(float[][] x, float[][] z) {
-    sum(x[0], x[1], x[2], x[3], x[4], z[0]);
-    second(x[1], x[2], x[3], x[4], x[5], z[1]);
+  static void sixToTwo(float[][] x, int from, int step, float[][] z, int to, int stride) {
+    float[] b = x[from + step];
+    float[] c = x[from + 2 * step];
+    float[] d = x[from + 3 * step];
+    float[] e = x[from + 4 * step];
+    sum(x[from], b, c, d, e, z[to]);
+    second(b, c, d, e, x[from + 5 * step], z[to + stride]);
   }
 
   /** Transforms four numbers of an image. */
-  static void fourOfImage(float[][] x, float[][] z) {
-    difference(x[2], x[0], z[0]);
-    unit(x[1], x[2], z[1], z[2]);
-    difference(x[3], x[1], z[3]);
+  static void fourOfImage(float[][] x, int from, int step, float[][] z, int to, int stride) {
+    float[] b = x[from + step];
+    float[] c = x[from + 2 * step];
+    difference(c, x[from], z[to]);
+    unit(b, c, z[to + stride], z[to + 2 * stride]);
+    difference(x[from + 3 * step], b, z[to + 3 * stride]);
   }
 
   /** Transforms four products to two numbers of the result. */
-  static void fourToTwo(float[][] x, float[][] z) {
-    units(x[0], x[1], x[2], x[3], z[0], z[1]);
+  static void fourToTwo(float[][] x, int from, int step, float[][] z, int to, int stride) {
+    units(x[from], x[from + step], x[from + 2 * step], x[from + 3 * step], z[to], z[to + stride]);
   }
 
   /** Adds one number to another in place. */

@@ -32,6 +32,11 @@ final class WinogradStep implements Step {
     }
   }
 
+  /** Lets each thread write its memory, as it has when other steps of the kind have run. */
+  void warm() {
+    new Team(workers.length, part -> workers[part].warm()).run();
+  }
+
   private Runnable together() {
     int parts = workers.length;
     Team spread = new Team(parts, part -> workers[part].spread(portion, part, parts));

@@ -1,13 +1,14 @@
 package io.kbridge.plan.onednn;
 
-import io.kbridge.plan.Step;
-import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
 
 /** What one thread needs for its part of Winograd's algorithm. */
 final class WinogradWorker {
   private final Tiles tiles;
   private final WinogradTransform transform;
-  private final Step[] products;
+  private final WinogradProducts products;
+  private final BytePointer own;
 
   /**
    * Puts the parts together.
@@ -15,11 +16,18 @@ final class WinogradWorker {
    * @param tiles how images are cut
    * @param transform the transforms
    * @param products one for each position of a tile
+   * @param own the thread's memory
    */
-  WinogradWorker(Tiles tiles, WinogradTransform transform, List<Step> products) {
+  WinogradWorker(Tiles tiles, WinogradTransform transform, WinogradProducts products, BytePointer own) {
     this.tiles = tiles;
     this.transform = transform;
-    this.products = products.toArray(new Step[0]);
+    this.products = products;
+    this.own = own;
+  }
+
+  /** Writes the thread's memory. */
+  void warm() {
+    Pointer.memset(own, 0, own.capacity());
   }
 
   /** Computes a whole portion. */
@@ -38,9 +46,8 @@ final class WinogradWorker {
   /** Computes one of several parts of the products. */
   void multiply(int part, int parts) {
     // NB: the last portion may have fewer tiles; behind them lie those of the one before, of which nobody reads the products.
-    for (int i = products.length * part / parts; i < products.length * (part + 1) / parts; i++) {
-      products[i].run();
-    }
+    int count = tiles.form().positions();
+    products.run(count * part / parts, count * (part + 1) / parts);
   }
 
   /** Transforms the products of one of several parts of a portion to the result. */
