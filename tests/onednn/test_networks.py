@@ -144,6 +144,18 @@ def long_kernels() -> keras.Model:
     return keras.Model(x, [a, b, layers.Conv2D(16, (1, 3))(c), d])
 
 
+def pooled_tiles() -> keras.Model:
+    """Poolings that can be part of a convolution in tiles, and one that cannot."""
+    x = layers.Input((37, 42, 48))
+    a = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    a = layers.MaxPooling2D(2)(a)
+    b = layers.MaxPooling2D(2, padding="same")(layers.Conv2D(48, 3, use_bias=False)(x))
+    c = layers.MaxPooling2D(2)(layers.Conv2D(32, 3)(a))
+    d = layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same")(a))
+    d = layers.ReLU()(layers.MaxPooling2D(2)(layers.ReLU()(d)))
+    return keras.Model(x, [b, c, d])
+
+
 def wide() -> keras.Model:
     """Many tiles of a few channels, then fewer of many."""
     x = layers.Input((75, 78, 64))
@@ -161,6 +173,7 @@ NETWORKS = (
     (pooled, (3, 24, 21, 32)),
     (tiled_more, (3, 41, 40, 96)),
     (long_kernels, (3, 17, 20, 32)),
+    (pooled_tiles, (3, 37, 42, 48)),
 )
 
 
@@ -253,6 +266,8 @@ def test_winograd_is_used_where_it_is_asked_for(exported, winograd, way, names, 
         (wide, (1, 75, 78, 64), 2),
         (long_kernels, (1, 17, 20, 32), 8),
         (long_kernels, (5, 17, 20, 32), 8),
+        (pooled_tiles, (1, 37, 42, 48), 4),
+        (pooled_tiles, (3, 37, 42, 48), 4),
     ],
 )
 def test_tiles_on_two_threads(exported, winograd, dividing, build, shape, least):
@@ -281,6 +296,20 @@ def test_poolings_copy_what_convolutions_leave_in_blocks(exported, winograd):
     copies = {step["node"]: step["implementation"].count("reorder") for step in steps}
     pools = [step["node"] for step in steps if "pooling" in step["implementation"]]
     assert sum(copies[node] for node in pools) == 3, copies
+
+
+@pytest.mark.skipif(
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_poolings_are_part_of_convolutions_in_tiles(exported, winograd, threads):
+    winograd("tiles")
+    x = images(2, 37, 42, 48)
+    model = calibrate(randomise(pooled_tiles()), x)
+    steps = check(model, x, exported, threads)
+    within = [step["ops"] for step in steps if "MaxPool" in step["ops"] and "Conv" in step["ops"]]
+    # NB: "same" with a height of 35 has windows beyond the edge.
+    assert len(within) == 3, steps
 
 
 def test_convolutions_that_cannot_read_blocks(exported, winograd):

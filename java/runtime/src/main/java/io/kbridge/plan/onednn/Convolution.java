@@ -104,9 +104,10 @@ final class Convolution {
   /** Finds a faster way than the direct one, by Winograd's algorithm; null if there is none. */
   private OpMapping lowerFaster() {
     List<Winograd> tiles = Winograd.find(site, x, w, window, affine);
-    List<Winograd> tried = tiles.stream().filter(Winograd::isPlausible).collect(Collectors.toList());
+    List<Winograd> tried = tiles.stream().filter(Winograd::isPlausible).map(Winograd::alone).collect(Collectors.toList());
     Trial trial = site.session().trial(key() + tried, byClock -> trial(byClock, tried));
-    Trial.Way way = trial == null ? Trial.Way.DIRECT : trial.fastest(site.isBlocked(site.chain().source()), site.isBlocked(site.result()));
+    boolean pools = tiles.stream().anyMatch(Winograd::pools);
+    Trial.Way way = trial == null ? Trial.Way.DIRECT : trial.fastest(site.isBlocked(site.chain().source()), site.isBlocked(site.result()), pools);
     if (way == Trial.Way.TILES) {
       return tiles.stream().filter(one -> trial.suits(one.form())).findFirst().map(one -> one.mapping(x)).orElse(null);
     }

@@ -15,6 +15,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiPredicate;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -49,9 +50,9 @@ final class OneDnnSession implements Engine.Session {
     List<GraphNode> nodes = Separation.apply(given);
     Map<String, GraphNode> producers = new HashMap<>();
     nodes.forEach(node -> node.outputs().forEach(output -> producers.put(output.name(), node)));
-    Fuser fuser =
-        new Fuser(Heads::takesLinks, (node, value) -> isLink(node, value, constant), (pad, next) -> Padding.folds(pad, next, producers));
-    List<Chain> found = fuser.fuse(nodes, visible);
+    BiPredicate<GraphNode, String> links = (node, value) -> isLink(node, value, constant);
+    BiPredicate<GraphNode, GraphNode> pads = (pad, next) -> Padding.folds(pad, next, producers);
+    List<Chain> found = new Fuser(Heads::takesLinks, links, pads).fuse(nodes, visible);
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
     } else if (engine.keepsBlocks()) {
@@ -62,7 +63,12 @@ final class OneDnnSession implements Engine.Session {
       half.addAll(Halves.find(found, constant, visible, engine.avoided()));
     }
     small.addAll(engine.quantisation().find(found, constant, visible, engine.avoided()));
-    return stacked(found.stream().map(this::register).collect(Collectors.toList()), Stacks.find(found, visible));
+    List<Chain> longer = found;
+    if (!inBlocks && half.isEmpty() && small.isEmpty() && !forms().isEmpty()) {
+      // NB: only tiles can end with a pooling; all others have it cut off again, and leave results as they are without it.
+      longer = new Fuser(Heads::takesLinks, links.or((node, value) -> Winograd.isPool(node)), pads).fuse(nodes, visible);
+    }
+    return stacked(longer.stream().map(this::register).collect(Collectors.toList()), Stacks.find(longer, visible));
   }
 
   /** Replaces the nodes of each stack by the one that stands for it, at the place of the last. */

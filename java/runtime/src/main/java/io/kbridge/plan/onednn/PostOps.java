@@ -110,6 +110,9 @@ final class PostOps {
     if (node.op().equals("BatchNorm")) {
       return addAffine(node, through);
     }
+    if (Binary.of(node) == null) {
+      return false;
+    }
     String other = Binary.beside(node, through);
     INDArray array = site.array(other);
     Layout own = layout.stored(site.session().numbers(other));

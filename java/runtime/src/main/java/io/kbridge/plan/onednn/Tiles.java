@@ -12,6 +12,7 @@ final class Tiles {
 
   private final WinogradForm form;
   private final int samples;
+  private final int pool;
   private final int threads;
   private final int portions;
   private final int portion;
@@ -31,10 +32,12 @@ final class Tiles {
    * @param image the shape of the images, channels last
    * @param result that of the result
    * @param before how many rows and columns of zeros are in front of an image
+   * @param pool how many rows and columns of the result a window of a pooling has, whose windows lie side by side; 1 without one
    * @param threads how many threads share out the work
    */
-  Tiles(WinogradForm form, long[] image, long[] result, long[] before, int threads) {
+  Tiles(WinogradForm form, long[] image, long[] result, long[] before, int pool, int threads) {
     this.form = form;
+    this.pool = pool;
     this.threads = threads;
     samples = Math.toIntExact(image[0]);
     height = Math.toIntExact(image[1]);
@@ -74,6 +77,13 @@ final class Tiles {
   private long shared() {
     long cached = cached();
     return cached >= threads || kernelBytes() <= tileBytes() ? even(Math.max(cached, threads)) : cached;
+  }
+
+  /** Returns the same without a pooling. */
+  Tiles alone() {
+    long[] image = {samples, height, width, channels};
+    long[] result = {samples, outHeight, outWidth, filters};
+    return new Tiles(form, image, result, new long[] {top, left}, 1, threads);
   }
 
   /** About so many portions that each thread has as many rows as the others, or nearly so. */
@@ -168,9 +178,29 @@ final class Tiles {
     return portion * columns();
   }
 
+  /** Returns how many rows and columns a window of the pooling behind it has; 1 without one. */
+  int pool() {
+    return pool;
+  }
+
+  /** Returns how many rows the result has, behind the pooling. */
+  int resultHeight() {
+    return outHeight / pool;
+  }
+
+  /** Returns how many columns the result has. */
+  int resultWidth() {
+    return outWidth / pool;
+  }
+
   /** Returns the shape of the result. */
   long[] resultShape() {
-    return new long[] {samples, outHeight, outWidth, filters};
+    return new long[] {samples, resultHeight(), resultWidth(), filters};
+  }
+
+  /** Returns how many numbers are multiplied for each place of a kernel. */
+  long multiplied() {
+    return (long) samples * outHeight * outWidth * filters * channels;
   }
 
   /** Returns how many numbers the images have. */

@@ -63,8 +63,10 @@ final class Trial {
   private final double winograd;
   private final double tiled;
   private final double copies;
+  private final double copyOut;
 
-  private Trial(String implementation, WinogradForm form, double direct, double blocked, double winograd, double tiled, double copies) {
+  private Trial(
+      String implementation, WinogradForm form, double direct, double blocked, double winograd, double tiled, double copies, double copyOut) {
     this.implementation = implementation;
     this.form = form;
     this.direct = direct;
@@ -72,6 +74,7 @@ final class Trial {
     this.winograd = winograd;
     this.tiled = tiled;
     this.copies = copies;
+    this.copyOut = copyOut;
   }
 
   /** How a convolution is computed. */
@@ -136,7 +139,7 @@ final class Trial {
     int tiled = best(times, tilesFrom, times.length);
     return new Trial(
         best < 0 ? null : OneDnn.implementation(ways.get(best - 4)), tiled < 0 ? null : tiles.get(tiled - tilesFrom).form(), times[2], times[3],
-        best < 0 ? NEVER : times[best], tiled < 0 ? NEVER : TILES_IN_NETWORK * times[tiled], times[0] + times[1]);
+        best < 0 ? NEVER : times[best], tiled < 0 ? NEVER : TILES_IN_NETWORK * times[tiled], times[0] + times[1], times[1]);
   }
 
   /** Returns where the shortest of some times is; -1 if there are none. */
@@ -150,12 +153,12 @@ final class Trial {
 
   /** Takes one implementation of oneDNN for the faster one without a look at the clock. */
   static Trial decided(convolution_forward.primitive_desc way) {
-    return new Trial(OneDnn.implementation(way), null, NEVER, NEVER, 0, NEVER, 0);
+    return new Trial(OneDnn.implementation(way), null, NEVER, NEVER, 0, NEVER, 0, 0);
   }
 
   /** Takes {@link Winograd} for the faster one without a look at the clock. */
   static Trial tiled() {
-    return new Trial(null, null, NEVER, NEVER, NEVER, 0, 0);
+    return new Trial(null, null, NEVER, NEVER, NEVER, 0, 0, 0);
   }
 
   /** Tells whether a form of tiles is the fastest one; any is where the clock was not looked at. */
@@ -180,12 +183,15 @@ final class Trial {
    *
    * @param blockedIn whether the input lies in blocks
    * @param blockedOut whether the result has to lie in blocks
+   * @param pools whether a pooling follows that tiles have done with
    */
-  Way fastest(boolean blockedIn, boolean blockedOut) {
+  Way fastest(boolean blockedIn, boolean blockedOut, boolean pools) {
     double half = copies / 2;
+    // NB: it reads as much as a copy, and writes a quarter.
+    double pooling = pools ? copyOut / 2 : 0;
     // NB: the direct way takes what lies in blocks as it is where both do, and none other.
-    double plain = blockedIn && blockedOut ? blocked : direct + (blockedIn ? half : 0) + (blockedOut ? half : 0);
-    double inBlocks = winograd + (blockedIn ? 0 : half) + (blockedOut ? 0 : half);
+    double plain = pooling + (blockedIn && blockedOut ? blocked : direct + (blockedIn ? half : 0) + (blockedOut ? half : 0));
+    double inBlocks = pooling + winograd + (blockedIn ? 0 : half) + (blockedOut ? 0 : half);
     double inTiles = blockedIn || blockedOut ? NEVER : tiled;
     if (Math.min(inBlocks, inTiles) >= plain * MARGIN) {
       return Way.DIRECT;

@@ -9,6 +9,7 @@ import io.kbridge.plan.Team;
 import io.kbridge.plan.Threads;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.dnnl.matmul;
 import org.bytedeco.dnnl.memory;
@@ -36,6 +37,8 @@ final class Winograd {
   private static final long SOME_PRODUCTS = 1L << 21;
   private static final int MANY_TILES = 64;
   private static final int MANY_CHANNELS = 36;
+  private static final int POOL = 2;
+  private static final long[] SQUARE = {POOL, POOL};
 
   private final Site site;
   private final INDArray w;
@@ -63,7 +66,7 @@ final class Winograd {
    */
   static List<Winograd> find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
     List<Winograd> found = new ArrayList<>();
-    boolean finishes = cuts(site, affine) || affine.links() == site.chain().links().size();
+    boolean finishes = cuts(site, affine) || affine.links() == functions(site);
     if (Threads.allowed() > 1 && !Team.isThere() || !finishes || !OneDnn.hasWideVectors()) {
       return found;
     }
@@ -77,7 +80,12 @@ final class Winograd {
   }
 
   private static Winograd find(WinogradForm form, Site site, INDArray x, INDArray w, Window window, Affine affine) {
-    Tiles tiles = new Tiles(form, x.shape(), window.shape(x.size(0), w.size(3)), window.before(), Threads.allowed());
+    long[] shape = window.shape(x.size(0), w.size(3));
+    int pool = pool(site);
+    if (form.down().side() % pool != 0 || form.across().side() % pool != 0 || !fits(site, shape, pool)) {
+      return null;
+    }
+    Tiles tiles = new Tiles(form, x.shape(), shape, window.before(), pool, Threads.allowed());
     if (Math.max(w.length(), Math.max(tiles.spread(), tiles.products())) > MOST_NUMBERS) {
       return null;
     }
@@ -90,11 +98,36 @@ final class Winograd {
     return found == null ? null : new Winograd(site, w, tiles, affine, site.session().own(found));
   }
 
-  /** Tells whether all that is left of the chain is a ReLU. */
-  private static boolean cuts(Site site, Affine affine) {
+  /** Returns how many rows and columns a window has of the pooling that the chain ends with; 1 if it does not. */
+  private static int pool(Site site) {
     List<GraphNode> links = site.chain().links();
-    List<Eltwise> functions = links.size() == affine.links() + 1 ? Eltwise.of(links.get(affine.links())) : null;
-    return functions != null && functions.size() == 1 && functions.get(0).function() == algorithm.eltwise_relu && functions.get(0).alpha() == 0;
+    return !links.isEmpty() && isPool(links.get(links.size() - 1)) ? POOL : 1;
+  }
+
+  /** Tells whether a node is a pooling that can follow in a chain: for the largest number of 2x2, with windows side by side. */
+  static boolean isPool(GraphNode node) {
+    return node.op().equals("MaxPool")
+        && node.attrs().getString("data_format", "channels_last").equals("channels_last")
+        && Arrays.equals(node.attrs().getLongs("pool_size"), SQUARE)
+        && (!node.attrs().has("strides") || Arrays.equals(node.attrs().getLongs("strides"), SQUARE));
+  }
+
+  /** Tells whether a chain with a pooling gives as much as there are whole windows. */
+  private static boolean fits(Site site, long[] shape, int pool) {
+    List<GraphNode> links = site.chain().links();
+    boolean whole = shape[1] % pool == 0 && shape[2] % pool == 0;
+    return pool == 1 || whole || links.get(links.size() - 1).attrs().getString("padding", "valid").equals("valid") && Math.min(shape[1], shape[2]) >= pool;
+  }
+
+  /** Returns how many links there are before the pooling. */
+  private static int functions(Site site) {
+    return site.chain().links().size() - (pool(site) > 1 ? 1 : 0);
+  }
+
+  /** Tells whether all that is left of the chain, before a pooling, is a ReLU. */
+  private static boolean cuts(Site site, Affine affine) {
+    List<Eltwise> found = functions(site) == affine.links() + 1 ? Eltwise.of(site.chain().links().get(affine.links())) : null;
+    return found != null && found.size() == 1 && found.get(0).function() == algorithm.eltwise_relu && found.get(0).alpha() == 0;
   }
 
   private static memory.desc matrix(OneDnnSession session, Tiles tiles, int columns) {
@@ -108,7 +141,7 @@ final class Winograd {
   /** Tells whether it may be the fastest way, and takes long enough to find out. */
   boolean isPlausible() {
     long count = (long) tiles.allRows() * tiles.columns();
-    long multiplied = tiles.resultNumbers() * tiles.channels();
+    long multiplied = tiles.multiplied();
     return form().isPlausible(Math.toIntExact(count)) && (tiles.threads() == 1 ? multiplied >= FEW_PRODUCTS : isPlausible(count, multiplied));
   }
 
@@ -121,6 +154,16 @@ final class Winograd {
   @Override
   public String toString() {
     return tiles.form().toString();
+  }
+
+  /** Returns the same without a pooling. */
+  Winograd alone() {
+    return pools() ? new Winograd(site, w, tiles.alone(), affine, product) : this;
+  }
+
+  /** Tells whether a pooling is part of it. */
+  boolean pools() {
+    return tiles.pool() > 1;
   }
 
   /** Returns how many bytes the kernels take. */

@@ -86,6 +86,13 @@ final class WinogradLoops {
     }
   }
 
+  /** Finds the largest of four numbers; NaN if one is. The result may go to the first array. */
+  static void largest(float[] a, float[] b, float[] c, float[] d, float[] z) {
+    for (int i = 0; i < z.length; i++) {
+      z[i] = Math.max(Math.max(a[i], b[i]), Math.max(c[i], d[i]));
+    }
+  }
+
   private static void edge(float[] a, float[] b, float[] c, float[] z) {
     for (int i = 0; i < z.length; i++) {
       z[i] = Math.fma(NEAR2 * FAR2, a[i], Math.fma(-(NEAR2 + FAR2), b[i], c[i]));

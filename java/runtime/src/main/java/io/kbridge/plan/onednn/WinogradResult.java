@@ -2,16 +2,21 @@ package io.kbridge.plan.onednn;
 
 import java.nio.FloatBuffer;
 
-/** Transforms products of Winograd's algorithm to results: first along the height, then along the width, then rows are put together. */
+/**
+ * Transforms products of Winograd's algorithm to results: first along the height, then along the width, then rows are put together. Windows of a pooling
+ * lie within tiles; what they let pass is found before rows are put together, and before anything is added, which changes nothing about what is largest.
+ */
 final class WinogradResult {
   private final Tiles tiles;
   private final WinogradAxis down;
   private final WinogradAxis across;
   private final int filters;
+  private final int pool;
   private final FloatBuffer products;
   private final FloatBuffer z;
   private final Stretch stretch;
-  // NB: one after the other: what is read, rows of it that are transformed along the height, one of them transformed along the width, and the shift.
+  // NB: one after the other: what is read, rows of it that are transformed along the height, as many of them as windows have rows, transformed along the
+  // width, and the shift.
   private final float[][] lines;
   private final int rows;
   private final int finished;
@@ -34,12 +39,13 @@ final class WinogradResult {
     this.down = tiles.form().down();
     this.across = tiles.form().across();
     this.filters = tiles.filters();
+    this.pool = tiles.pool();
     this.products = products;
     this.z = z;
     this.stretch = new Stretch(tiles.columns(), filters);
     this.rows = down.span();
     this.finished = rows + down.side() * across.span();
-    this.shift = finished + across.side();
+    this.shift = finished + pool * across.side();
     this.lines = stretch.arrays(this.shift + 1);
     this.shifts = shift != null;
     this.cuts = cuts;
@@ -59,8 +65,8 @@ final class WinogradResult {
   void run(int sample, int row, int tile) {
     for (int i = 0; i < stretch.count(); i++) {
       down(i, tile + stretch.start(i));
-      for (int at = 0; at < down.side() && down.side() * row + at < tiles.outHeight(); at++) {
-        write(sample * tiles.outHeight() + down.side() * row + at, i, across(i, rows + at * across.span()));
+      for (int at = 0; at < down.side() && down.side() * row + at + pool <= tiles.outHeight(); at += pool) {
+        write(sample * tiles.resultHeight() + (down.side() * row + at) / pool, i, across(i, at));
       }
     }
   }
@@ -83,18 +89,26 @@ final class WinogradResult {
     products.get(into, 0, stretch.tiles(which) * filters);
   }
 
-  /** Transforms a row along the width, and returns what it is then. */
-  private float[] across(int which, int row) {
+  /** Transforms as many rows along the width as windows have, and returns the one that they become. */
+  private float[] across(int which, int at) {
     if (across == WinogradAxis.NONE) {
-      finish(lines[row]);
-      return lines[row];
+      finish(lines[rows + at]);
+      return lines[rows + at];
     }
-    across.result(lines, row, 1, lines, finished, 1);
-    for (int i = 0; i < across.side(); i++) {
+    for (int i = 0; i < pool; i++) {
+      across.result(lines, rows + (at + i) * across.span(), 1, lines, finished + i * across.side(), 1);
+    }
+    int side = across.side() / pool;
+    for (int i = 0; i < side; i++) {
+      if (pool > 1) {
+        int first = finished + 2 * i;
+        int second = first + across.side();
+        WinogradLoops.largest(lines[first], lines[first + 1], lines[second], lines[second + 1], lines[finished + i]);
+      }
       float[] numbers = lines[finished + i];
       finish(numbers);
       for (int tile = 0; tile < stretch.tiles(which); tile++) {
-        System.arraycopy(numbers, tile * filters, line, (across.side() * tile + i) * filters, filters);
+        System.arraycopy(numbers, tile * filters, line, (side * tile + i) * filters, filters);
       }
     }
     return line;
@@ -109,9 +123,10 @@ final class WinogradResult {
   }
 
   private void write(int row, int which, float[] numbers) {
-    int start = across.side() * stretch.start(which);
-    int end = Math.min(start + across.side() * stretch.tiles(which), tiles.outWidth());
-    z.position((row * tiles.outWidth() + start) * filters);
+    int side = across.side() / pool;
+    int start = side * stretch.start(which);
+    int end = Math.min(start + side * stretch.tiles(which), tiles.resultWidth());
+    z.position((row * tiles.resultWidth() + start) * filters);
     z.put(numbers, 0, (end - start) * filters);
   }
 }

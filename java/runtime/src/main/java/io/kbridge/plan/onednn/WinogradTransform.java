@@ -44,7 +44,7 @@ final class WinogradTransform {
       return;
     }
     long[] shape = {1, 14, 14, WARMING_CHANNELS};
-    Tiles small = new Tiles(form, shape, shape, new long[] {form.down().kernel() / 2, form.across().kernel() / 2}, 1);
+    Tiles small = new Tiles(form, shape, shape, new long[] {form.down().kernel() / 2, form.across().kernel() / 2}, 1, 1);
     WinogradTransform transform =
         new WinogradTransform(
             small, zeros(small.imageNumbers()), zeros(small.spread()), zeros(small.products()), zeros(small.resultNumbers()),

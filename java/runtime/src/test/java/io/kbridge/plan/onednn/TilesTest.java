@@ -10,7 +10,7 @@ import org.junit.Test;
 public class TilesTest {
   private static Tiles of(long samples, long side, long channels, int threads) {
     long[] shape = {samples, side, side, channels};
-    return new Tiles(WinogradForm.FOUR_BY_THREE, shape, shape, new long[] {1, 1}, threads);
+    return new Tiles(WinogradForm.FOUR_BY_THREE, shape, shape, new long[] {1, 1}, 1, threads);
   }
 
   @Test
