@@ -34,7 +34,11 @@ final class WinogradStep implements Step {
 
   /** Lets each thread write its memory, as it has when other steps of the kind have run. */
   void warm() {
-    new Team(workers.length, part -> workers[part].warm()).run();
+    if (workers.length == 1) {
+      workers[0].warm();
+    } else {
+      new Team(workers.length, part -> workers[part].warm()).run();
+    }
   }
 
   private Runnable together() {
