@@ -11,7 +11,7 @@ import kbridge
 from kbridge import errors
 from kbridge.jvm.cpu import cpu_flags
 from tests.onednn.rounded import calibrated, check_error
-from tests.onednn.test_networks import images, pooled_tiles, preactivated, residual, shared
+from tests.onednn.test_networks import images, preactivated, residual, shared
 from tests.weights import calibrate, randomise
 
 needs_int8 = pytest.mark.skipif(
@@ -45,20 +45,6 @@ def test_networks(exported, build, shape):
     check_error(ours, model, x, 0.05)
     for name, value in ours.values(x).items():
         assert np.isfinite(value).all(), name
-
-
-@needs_int8
-@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
-def test_poolings_do_not_make_convolutions_float32(exported, winograd, precision):
-    if precision == "bfloat16" and not {"avx512_bf16", "amx_bf16"} & set(cpu_flags()):
-        pytest.skip("this CPU has no bfloat16")
-    winograd("tiles")
-    model, x = calibrated(pooled_tiles, (2, 37, 42, 48))
-    samples = x if precision == "int8" else None
-    ours = exported(model, engine="onednn", precision=precision, calibration=samples)
-    convolutions = [step for step in ours.plan_steps(x) if "Conv" in step["ops"]]
-    assert len(convolutions) == 4
-    assert not any("Winograd" in step["implementation"] for step in convolutions), convolutions
 
 
 def quantised() -> keras.Model:

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -161,7 +162,8 @@ public final class OneDnnEngine implements Engine {
 
   /** Returns the forms of our code for Winograd's algorithm that may be used, those with the largest tiles first. */
   List<WinogradForm> forms() {
-    return Arrays.stream(WinogradForm.values()).filter(form -> !choice.equals("tiles2") || form != WinogradForm.FOUR_BY_THREE).collect(Collectors.toList());
+    Predicate<WinogradForm> excluded = form -> choice.equals("never") || choice.equals("tiles2") && form == WinogradForm.FOUR_BY_THREE;
+    return Arrays.stream(WinogradForm.values()).filter(excluded.negate()).collect(Collectors.toList());
   }
 
   /** Returns memory to measure in; plans are compiled one at a time. */

@@ -64,8 +64,8 @@ final class OneDnnSession implements Engine.Session {
     }
     small.addAll(engine.quantisation().find(found, constant, visible, engine.avoided()));
     List<Chain> longer = found;
-    if (!inBlocks && !isBfloat16() && engine.quantisation().isEmpty()) {
-      // NB: only tiles, of float32, can end with a pooling; all others have it cut off again, and leave results as they are without it.
+    if (!inBlocks && !forms().isEmpty()) {
+      // NB: only tiles can end with a pooling; all others have it cut off again, and leave results as they are without it.
       longer = new Fuser(Heads::takesLinks, links.or((node, value) -> Winograd.isPool(node)), pads).fuse(nodes, visible);
     }
     return stacked(longer.stream().map(this::register).collect(Collectors.toList()), Stacks.find(longer, visible));

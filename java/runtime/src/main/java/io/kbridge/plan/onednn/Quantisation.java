@@ -30,11 +30,6 @@ final class Quantisation {
     }
   }
 
-  /** Tells whether nothing is rounded. */
-  boolean isEmpty() {
-    return numbers.isEmpty();
-  }
-
   /** Tells how a product reads its first operand in 8 bits; null if it is not known, or nothing is rounded. */
   Numbers of(GraphNode head) {
     boolean known = head.op().equals("Conv") || head.op().equals("DepthwiseConv") || head.op().equals("Matmul") || head.op().equals("Einsum");
@@ -57,7 +52,7 @@ final class Quantisation {
    */
   Set<String> find(List<Chain> chains, Predicate<String> constant, Predicate<String> visible, Set<String> avoided) {
     Set<String> found = new HashSet<>();
-    if (isEmpty()) {
+    if (numbers.isEmpty()) {
       return found;
     }
     for (Chain chain : chains) {
