@@ -129,8 +129,9 @@ final class Weights implements AutoCloseable {
     // NB: a copy, since the plan that asks first may be closed before another one packs. (A desc made of a desc is the same one.)
     memory.desc lies = new memory.desc(given.data());
     return into -> {
-      try (Pointer from = content.get()) {
-        Portions.copy(lies, from, into, told);
+      try (memory.desc closed = lies;
+          Pointer from = content.get()) {
+        Portions.copy(closed, from, into, told);
       }
     };
   }
