@@ -2,8 +2,8 @@ package io.kbridge.plan.onednn;
 
 /** One axis of a form of Winograd's algorithm: how long tiles are along it, at which points polynomials are evaluated, and the loops that do it. */
 enum WinogradAxis {
-  /** An axis along which the kernel has one number: nothing is transformed. */
-  NONE(1, 1, new double[0], WinogradAxis::same, WinogradAxis::same),
+  /** An axis along which the kernel has one number: nothing is transformed, nor asked to be. */
+  NONE(1, 1, new double[0], null, null),
 
   /** Four numbers of a result from six of the image, for kernels of three. */
   FOUR_BY_THREE(4, 3, WinogradLoops.five(), WinogradLoops::sixOfImage, WinogradLoops::sixToFour),
@@ -29,10 +29,6 @@ enum WinogradAxis {
     this.points = points;
     this.image = image;
     this.result = result;
-  }
-
-  private static void same(float[][] x, int from, int step, float[][] z, int to, int stride) {
-    System.arraycopy(x[from], 0, z[to], 0, z[to].length);
   }
 
   /** Returns how many numbers of a result each tile has. */

@@ -4,14 +4,14 @@ package io.kbridge.plan.onednn;
  * The transforms for polynomials of nine numbers, evaluated at eight points, plus and minus each, and at infinity. Points were looked for that make
  * rounding errors small: they are 1.5 times those of 4x4 results from 6x6. With zero as a ninth point, for four results, it would be twice.
  *
- * <p>The polynomial that is zero at all points but {@code p} is {@code (x + p) q(x * x)}, where {@code q} is zero at the squares of the others. So what
- * it makes of the numbers at even places is {@code p} times what it makes of those at odd ones. See {@link WinogradLoops} for what loops have to look
+ * <p>The polynomial that is zero at all points but {@code p} is {@code (x + p) q(x * x)}, where {@code q} is zero at the squares of the others. So
+ * numbers at even and at odd places have the same factors, and the sum of those at even ones is multiplied with {@code p}. See {@link WinogradLoops} for what loops have to look
  * like; those with two results of eight arrays find no vectors, either.
  */
 final class WinogradEight {
   // NB: they and their squares are exact.
   private static final float[] POINTS = {0.25f, 0.6875f, 1.09375f, 2.25f};
-  private static final float[] SQUARES = power(2);
+  private static final float[] SQUARES = squares();
   private static final float[][] OTHERS = {product(0), product(1), product(2), product(3)};
   private static final float[] ALL = product(-1);
 
@@ -26,12 +26,12 @@ final class WinogradEight {
     return points;
   }
 
-  private static float[] power(int exponent) {
-    float[] powers = new float[POINTS.length];
-    for (int i = 0; i < powers.length; i++) {
-      powers[i] = (float) Math.pow(POINTS[i], exponent);
+  private static float[] squares() {
+    float[] squares = POINTS.clone();
+    for (int i = 0; i < squares.length; i++) {
+      squares[i] *= squares[i];
     }
-    return powers;
+    return squares;
   }
 
   /** Returns the polynomial that is zero at the squares of the points, but for one of them, the lowest power first. */
