@@ -5,6 +5,7 @@ import com.sun.jna.CallbackThreadInitializer;
 import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
+import com.sun.jna.Pointer;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntConsumer;
@@ -45,6 +46,27 @@ public final class Team {
    */
   public static boolean isThere() {
     return Gomp.IS_THERE;
+  }
+
+  /**
+   * Returns the address of a function of OpenMP's.
+   *
+   * @param name which one
+   * @return where it begins
+   */
+  public static long function(String name) {
+    return Pointer.nativeValue(Gomp.library().getFunction(name));
+  }
+
+  /**
+   * Lets OpenMP's threads run a native function, the caller among them; returns when all have.
+   *
+   * @param function its address
+   * @param data what it is called with
+   * @param threads how many threads are to run it; there may be fewer
+   */
+  public static void call(long function, long data, int threads) {
+    Gomp.GOMP_parallel(function, data, threads, 0);
   }
 
   /**
@@ -106,12 +128,16 @@ public final class Team {
     private static boolean isThere() {
       try {
         Nd4j.getBackend();
-        Native.register(Gomp.class, NativeLibrary.getInstance("libgomp.so.1", Map.of(Library.OPTION_OPEN_FLAGS, LAZY | LOADED_ALREADY)));
+        Native.register(Gomp.class, library());
         return isOfNativeCode();
       } catch (LinkageError | RuntimeException e) {
         // NB: the answer to a question: another system, another OpenMP, or no memory for code.
         return false;
       }
+    }
+
+    private static NativeLibrary library() {
+      return NativeLibrary.getInstance("libgomp.so.1", Map.of(Library.OPTION_OPEN_FLAGS, LAZY | LOADED_ALREADY));
     }
 
     /** Tells whether native code finds itself among the threads, too: a process may have two libraries of this name. */
@@ -124,5 +150,7 @@ public final class Team {
     }
 
     static native void GOMP_parallel(Body body, long data, int threads, int flags);
+
+    static native void GOMP_parallel(long function, long data, int threads, int flags);
   }
 }

@@ -87,6 +87,10 @@ final class Convolution {
     if (pairs != null) {
       return pairs;
     }
+    OpMapping panels = numbers == Numbers.FLOAT && !depthwise ? Panels.lower(site, x, w, window, affine, to(site.isBlocked(site.result()))) : null;
+    if (panels != null) {
+      return panels;
+    }
     OpMapping faster = suitsWinograd() ? lowerFaster() : null;
     if (faster != null) {
       return faster;

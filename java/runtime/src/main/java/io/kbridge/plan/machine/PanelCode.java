@@ -1,0 +1,216 @@
+package io.kbridge.plan.machine;
+
+import static io.kbridge.plan.machine.Assembler.R10;
+import static io.kbridge.plan.machine.Assembler.R11;
+import static io.kbridge.plan.machine.Assembler.R12;
+import static io.kbridge.plan.machine.Assembler.R14;
+import static io.kbridge.plan.machine.Assembler.R15;
+import static io.kbridge.plan.machine.Assembler.R8;
+import static io.kbridge.plan.machine.Assembler.R9;
+import static io.kbridge.plan.machine.Assembler.RAX;
+import static io.kbridge.plan.machine.Assembler.RBP;
+import static io.kbridge.plan.machine.Assembler.RBX;
+import static io.kbridge.plan.machine.Assembler.RCX;
+import static io.kbridge.plan.machine.Assembler.RDI;
+import static io.kbridge.plan.machine.Assembler.RDX;
+import static io.kbridge.plan.machine.Assembler.RSI;
+import static io.kbridge.plan.machine.Assembler.RSP;
+
+/**
+ * Writes the code of a product by panels. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
+ * registers from the first channel to the last. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
+ * longer than one that has it in the caches, where oneDNN's code first reads a panel and then computes.
+ *
+ * <p>The function's argument is the address of {@link PanelArguments}. It runs on each thread of a team of OpenMP, and computes the parts that are that thread's.
+ */
+final class PanelCode {
+  private static final int LINE = 64;
+  // Registers of vectors: sums first.
+  private static final int FACTOR = 28;
+  private static final int NUMBER = 30;
+  private static final int ZERO = 31;
+  // What general registers hold.
+  private static final int ARGUMENTS = RBX;
+  private static final int PART = R14;
+  private static final int PANEL = R8;
+  private static final int RESULT_COLUMN = R9;
+  private static final int SHIFTS = R10;
+  private static final int PANELS_LEFT = R11;
+  private static final int GROUPS_LEFT = R12;
+  private static final int AHEAD = RBP;
+  private static final int ADDED = R15;
+  private static final int BLOCK = RSI;
+  private static final int BLOCKS_LEFT = RDI;
+  private static final int ROWS = RAX;
+  private static final int COLUMNS = RCX;
+  private static final int RESULT = RDX;
+  private static final int[] SAVED = {RBX, RBP, R12, R14, R15};
+  // On the stack: which part is computed, and how many threads there are. With what is saved it keeps the stack's alignment of 16 bytes.
+  private static final int NUMBER_OF_PART = 0;
+  private static final int THREADS = 8;
+  private static final int STACK = 16;
+
+  private final PanelShape shape;
+  private final int lines;
+  private final Assembler code = new Assembler();
+
+  private PanelCode(PanelShape shape, int lines) {
+    this.shape = shape;
+    this.lines = lines;
+  }
+
+  /**
+   * Writes the code.
+   *
+   * @param shape what is computed
+   * @param lines how many lines of 64 bytes of the next panel are asked for with each group of channels of each block
+   * @return the code
+   */
+  static byte[] write(PanelShape shape, int lines) {
+    return new PanelCode(shape, lines).write();
+  }
+
+  private byte[] write() {
+    for (int register : SAVED) {
+      code.push(register);
+    }
+    code.add(RSP, -STACK);
+    code.move(ARGUMENTS, RDI);
+    ask(PanelArguments.THREAD_NUMBER, NUMBER_OF_PART);
+    ask(PanelArguments.THREAD_COUNT, THREADS);
+    Assembler.Label end = new Assembler.Label();
+    Assembler.Label next = code.here();
+    code.read(RAX, RSP, NUMBER_OF_PART);
+    code.compare(RAX, ARGUMENTS, PanelArguments.PARTS);
+    code.jumpUnlessBelow(end);
+    code.move(PART, RAX);
+    code.multiply(PART, PanelArguments.PART_BYTES);
+    code.addRegister(PART, ARGUMENTS);
+    part();
+    code.read(RAX, RSP, NUMBER_OF_PART);
+    code.read(RCX, RSP, THREADS);
+    code.addRegister(RAX, RCX);
+    code.write(RSP, NUMBER_OF_PART, RAX);
+    code.jump(next);
+    code.place(end);
+    code.leaveVectors();
+    code.add(RSP, STACK);
+    for (int i = SAVED.length - 1; i >= 0; i--) {
+      code.pop(SAVED[i]);
+    }
+    code.giveBack();
+    return code.code();
+  }
+
+  /** Calls one of OpenMP's functions, and keeps what it gives. */
+  private void ask(int function, int kept) {
+    code.call(ARGUMENTS, function);
+    code.keepInt(RAX);
+    code.write(RSP, kept, RAX);
+  }
+
+  private void part() {
+    code.read(ADDED, PART, PanelArguments.ADDED);
+    for (int width = PanelShape.WIDTH; width > 0; width--) {
+      Assembler.Label none = new Assembler.Label();
+      code.read(PANELS_LEFT, PART, PanelArguments.panels(width, PanelArguments.COUNT));
+      code.compare(PANELS_LEFT, 0);
+      code.jumpIfEqual(none);
+      code.read(PANEL, PART, PanelArguments.panels(width, PanelArguments.START));
+      code.read(RESULT_COLUMN, PART, PanelArguments.panels(width, PanelArguments.RESULT));
+      code.read(SHIFTS, PART, PanelArguments.panels(width, PanelArguments.SHIFTS));
+      panels(width);
+      code.place(none);
+    }
+  }
+
+  private void panels(int width) {
+    Assembler.Label panel = code.here();
+    Assembler.Label notLast = new Assembler.Label();
+    code.move(AHEAD, PANEL);
+    code.add(AHEAD, shape.panelBytes(width));
+    code.compare(PANELS_LEFT, 1);
+    code.jumpUnlessEqual(notLast);
+    code.read(AHEAD, PART, PanelArguments.panels(width, PanelArguments.NEXT));
+    code.place(notLast);
+    for (int size = 0; size < shape.rows().length; size++) {
+      Assembler.Label none = new Assembler.Label();
+      code.read(BLOCKS_LEFT, PART, PanelArguments.blocks(size, PanelArguments.COUNT));
+      code.compare(BLOCKS_LEFT, 0);
+      code.jumpIfEqual(none);
+      code.read(BLOCK, PART, PanelArguments.blocks(size, PanelArguments.START));
+      Assembler.Label block = code.here();
+      block(width, shape.rows()[size]);
+      code.add(BLOCK, PanelArguments.BLOCK_BYTES);
+      code.decrement(BLOCKS_LEFT);
+      code.jumpUnlessEqual(block);
+      code.place(none);
+    }
+    code.add(PANEL, shape.panelBytes(width));
+    code.add(RESULT_COLUMN, width * shape.columnStep());
+    code.add(SHIFTS, width * LINE);
+    code.decrement(PANELS_LEFT);
+    code.jumpUnlessEqual(panel);
+  }
+
+  /** Computes one block of rows of one panel. */
+  private void block(int width, int[] rows) {
+    code.read(ROWS, BLOCK, 0);
+    code.read(RESULT, BLOCK, Long.BYTES);
+    code.addRegister(RESULT, RESULT_COLUMN);
+    code.move(COLUMNS, PANEL);
+    for (int i = 0; i < rows.length * width; i++) {
+      code.load(i, SHIFTS, i % width * LINE);
+    }
+    code.set(GROUPS_LEFT, shape.groups());
+    Assembler.Label group = code.here();
+    for (int channel = 0; channel < PanelShape.VECTOR; channel++) {
+      channel(channel, width, rows);
+    }
+    code.add(ROWS, shape.groupStride());
+    code.add(COLUMNS, PanelShape.VECTOR * width * LINE);
+    if (lines > 0) {
+      code.add(AHEAD, lines * LINE);
+    }
+    code.decrement(GROUPS_LEFT);
+    code.jumpUnlessEqual(group);
+    finish(width, rows.length);
+  }
+
+  private void channel(int channel, int width, int[] rows) {
+    for (int i = 0; i < width; i++) {
+      code.load(FACTOR + i, COLUMNS, (channel * width + i) * LINE);
+    }
+    for (int line = lines * channel / PanelShape.VECTOR; line < lines * (channel + 1) / PanelShape.VECTOR; line++) {
+      code.prefetch(AHEAD, line * LINE);
+    }
+    for (int row = 0; row < rows.length; row++) {
+      int number = NUMBER + row % 2;
+      code.broadcast(number, ROWS, rows[row] + channel * Float.BYTES);
+      for (int i = 0; i < width; i++) {
+        code.addProduct(row * width + i, number, FACTOR + i);
+      }
+    }
+  }
+
+  /** Does what is left to do with the sums, and writes them. */
+  private void finish(int width, int rows) {
+    if (shape.adds()) {
+      code.move(RAX, RESULT);
+      code.addRegister(RAX, ADDED);
+    }
+    if (shape.cuts()) {
+      code.zero(ZERO);
+    }
+    for (int i = 0; i < rows * width; i++) {
+      int offset = i / width * shape.rowStep() + i % width * shape.columnStep();
+      if (shape.adds()) {
+        code.add(i, RAX, offset);
+      }
+      if (shape.cuts()) {
+        code.max(i, ZERO);
+      }
+      code.store(RESULT, offset, i);
+    }
+  }
+}

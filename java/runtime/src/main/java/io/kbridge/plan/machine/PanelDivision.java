@@ -1,0 +1,89 @@
+package io.kbridge.plan.machine;
+
+/**
+ * Which part of a product each thread computes: some of the panels and all rows, or all panels and some of the rows. Rows come in blocks of two sizes, one less
+ * than the other, those of the larger size first. Immutable.
+ */
+public final class PanelDivision {
+  // NB: a part with a tenth more work than another is as good as equal.
+  private static final double EVEN = 1.1;
+
+  private final int vectors;
+  private final long[][] blocks;
+  private final int large;
+  private final int parts;
+  private final boolean byPanels;
+
+  /**
+   * Divides a product.
+   *
+   * @param vectors how many vectors of columns the result has
+   * @param blocks for each block of rows, where they begin, and where its rows of the result begin, both in bytes
+   * @param large how many of them have the larger size
+   * @param parts how many threads there are
+   * @param byPanels whether each should rather compute some of the panels than some of the rows
+   */
+  public PanelDivision(int vectors, long[][] blocks, int large, int parts, boolean byPanels) {
+    this.vectors = vectors;
+    this.blocks = blocks;
+    this.large = large;
+    this.parts = parts;
+    double panels = unevenness(panelCount()) * panelCount() * PanelShape.WIDTH / vectors;
+    double rows = unevenness(blocks.length);
+    this.byPanels = byPanels ? panels <= EVEN || panels <= rows : rows > EVEN && panels < rows;
+  }
+
+  /** Returns how much more than its share of some pieces a part gets at most. */
+  private double unevenness(int pieces) {
+    return (pieces + parts - 1) / parts * parts / (double) pieces;
+  }
+
+  private int panelCount() {
+    return (vectors + PanelShape.WIDTH - 1) / PanelShape.WIDTH;
+  }
+
+  int parts() {
+    return parts;
+  }
+
+  int blocks() {
+    return blocks.length;
+  }
+
+  long rowAt(int block) {
+    return blocks[block][0];
+  }
+
+  long resultAt(int block) {
+    return blocks[block][1];
+  }
+
+  /** Returns how many lines of memory each block asks for with each group of channels, so that all of a part ask for a panel. */
+  int lines() {
+    int each = byPanels ? blocks.length : Math.max(1, blocks.length / parts);
+    return (PanelShape.WIDTH * PanelShape.VECTOR + each - 1) / each;
+  }
+
+  /** Returns a part's first vector of columns. */
+  int firstVector(int part) {
+    return byPanels ? Math.min(vectors, panelCount() * part / parts * PanelShape.WIDTH) : 0;
+  }
+
+  /** Returns how many panels of a width a part has. */
+  int panelCount(int part, int width) {
+    int own = (byPanels ? firstVector(part + 1) : vectors) - firstVector(part);
+    return width == 1 ? own % PanelShape.WIDTH : own / PanelShape.WIDTH;
+  }
+
+  /** Returns a part's first block of a size; 0 is the larger one. */
+  int firstBlock(int part, int size) {
+    int first = byPanels ? 0 : blocks.length * part / parts;
+    return size == 0 ? Math.min(first, large) : Math.max(first, large);
+  }
+
+  /** Returns how many blocks of a size a part has. */
+  int blockCount(int part, int size) {
+    int end = byPanels ? blocks.length : blocks.length * (part + 1) / parts;
+    return Math.max(0, (size == 0 ? Math.min(end, large) : end) - firstBlock(part, size));
+  }
+}

@@ -1,0 +1,32 @@
+package io.kbridge.plan.onednn;
+
+import io.kbridge.plan.Step;
+import io.kbridge.plan.machine.PanelProduct;
+import org.bytedeco.dnnl.memory;
+
+/** Runs a product by panels. */
+final class PanelStep implements Step {
+  private final PanelProduct product;
+  private final memory kernel;
+
+  /**
+   * Takes what is ready.
+   *
+   * @param product the product
+   * @param kernel its second factor, wherever it lies when the step runs
+   */
+  PanelStep(PanelProduct product, memory kernel) {
+    this.product = product;
+    this.kernel = kernel;
+  }
+
+  @Override
+  public void run() {
+    product.run(kernel.get_data_handle().address());
+  }
+
+  @Override
+  public String implementation() {
+    return "machine code, panels";
+  }
+}
