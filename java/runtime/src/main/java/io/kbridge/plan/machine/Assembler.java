@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Writes machine code of x86-64 with AVX-512: the few instructions that {@link PanelCode} needs, encoded as the processors' manuals say (Intel 64 and IA-32
+ * Writes machine code of x86-64 with AVX-512: the few instructions that are needed here, encoded as the processors' manuals say (Intel 64 and IA-32
  * Architectures Software Developer's Manual, volume 2: 2.2.1 for REX, 2.7 for EVEX, and the page of each instruction). Registers are given by their numbers;
  * a vector has 512 bits. Not thread safe.
  */
@@ -26,6 +26,7 @@ final class Assembler {
   static final int R10 = 10;
   static final int R11 = 11;
   static final int R12 = 12;
+  static final int R13 = 13;
   static final int R14 = 14;
   static final int R15 = 15;
 
@@ -35,6 +36,9 @@ final class Assembler {
   private static final int MAP_0F38 = 2;
   private static final int PREFIX_NONE = 0;
   private static final int PREFIX_66 = 1;
+  private static final int LENGTH_512 = 0x40;
+  private static final int BROADCAST = 0x10;
+  private static final int ZEROING = 0x80;
 
   private ByteBuffer code = ByteBuffer.allocate(1 << 12).order(ByteOrder.LITTLE_ENDIAN);
 
@@ -47,22 +51,47 @@ final class Assembler {
 
   /** Reads a vector. */
   void load(int vector, int base, int offset) {
-    evex(MAP_0F, PREFIX_NONE, 0x10, vector, 0, base, offset, VECTOR);
+    evex(MAP_0F, PREFIX_NONE, 0x10, vector, 0, base, offset, VECTOR, 0);
+  }
+
+  /** Reads a vector if a mask says so; otherwise it becomes zero, and memory need not be there. */
+  void loadIf(int mask, int vector, int base, int offset) {
+    evex(MAP_0F, PREFIX_NONE, 0x10, vector, 0, base, offset, VECTOR, ZEROING | mask);
   }
 
   /** Writes a vector. */
   void store(int base, int offset, int vector) {
-    evex(MAP_0F, PREFIX_NONE, 0x11, vector, 0, base, offset, VECTOR);
+    evex(MAP_0F, PREFIX_NONE, 0x11, vector, 0, base, offset, VECTOR, 0);
+  }
+
+  /** Writes a vector if a mask says so. */
+  void storeIf(int mask, int base, int offset, int vector) {
+    evex(MAP_0F, PREFIX_NONE, 0x11, vector, 0, base, offset, VECTOR, mask);
   }
 
   /** Fills a vector with one number. */
   void broadcast(int vector, int base, int offset) {
-    evex(MAP_0F38, PREFIX_66, 0x18, vector, 0, base, offset, SCALAR);
+    evex(MAP_0F38, PREFIX_66, 0x18, vector, 0, base, offset, SCALAR, 0);
+  }
+
+  /** Adds two vectors. */
+  void sum(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x58, result, a, b);
   }
 
   /** Adds a vector in memory. */
   void add(int vector, int base, int offset) {
-    evex(MAP_0F, PREFIX_NONE, 0x58, vector, vector, base, offset, VECTOR);
+    evex(MAP_0F, PREFIX_NONE, 0x58, vector, vector, base, offset, VECTOR, 0);
+  }
+
+  /** Subtracts the second vector from the first. */
+  void difference(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x5C, result, a, b);
+  }
+
+  /** Multiplies a vector with one number in memory. */
+  void product(int result, int a, int base, int offset) {
+    evex(MAP_0F, PREFIX_NONE, 0x59, result, a, base, offset, SCALAR, BROADCAST);
   }
 
   /** Adds the products of two vectors, each rounded once with its sum. */
@@ -70,9 +99,14 @@ final class Assembler {
     evex(MAP_0F38, PREFIX_66, 0xB8, sum, a, b);
   }
 
-  /** Replaces numbers by larger ones of another vector; NaN as well. */
-  void max(int vector, int other) {
-    evex(MAP_0F, PREFIX_NONE, 0x5F, vector, vector, other);
+  /** Adds the products of a vector with one number in memory. */
+  void addProduct(int sum, int a, int base, int offset) {
+    evex(MAP_0F38, PREFIX_66, 0xB8, sum, a, base, offset, SCALAR, BROADCAST);
+  }
+
+  /** Takes the larger numbers of two vectors, those of the second where one is NaN. */
+  void max(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x5F, result, a, b);
   }
 
   /** Copies a vector. */
@@ -85,29 +119,35 @@ final class Assembler {
     evex(MAP_0F, PREFIX_66, 0xEF, vector, vector, vector);
   }
 
+  /** Reads a mask of 16 bits. */
+  void readMask(int mask, int base, int offset) {
+    bytes(0xC4, 0xC1 | (~base >> 3 & 1) << 5, 0x78, 0x90);
+    memory(mask, base, offset, null);
+  }
+
   /** Lets the processor forget the upper halves of vectors, which would slow down older instructions. */
   void leaveVectors() {
     bytes(0xC5, 0xF8, 0x77);
   }
 
-  /** An instruction of three vectors: {@code reg = reg op (second, third)}. */
+  /** An instruction of three vectors: {@code reg = second op third}. */
   private void evex(int map, int prefix, int opcode, int reg, int second, int third) {
-    // NB: here X is the fifth bit of a register, there is no index.
-    prefixes(map, prefix, reg, second, third >> 3 & 1, third >> 4 & 1);
+    // NB: X is the fifth bit of a register here, there is no index.
+    prefixes(map, prefix, reg, second, third >> 3 & 1, third >> 4 & 1, 0);
     bytes(opcode, 0xC0 | (reg & 7) << 3 | third & 7);
   }
 
   /** An instruction whose last operand is in memory. Offsets that are multiples of its size take one byte, if there are few of them. */
-  private void evex(int map, int prefix, int opcode, int reg, int second, int base, int offset, int size) {
-    prefixes(map, prefix, reg, second, base >> 3, 0);
+  private void evex(int map, int prefix, int opcode, int reg, int second, int base, int offset, int size, int more) {
+    prefixes(map, prefix, reg, second, base >> 3, 0, more);
     bytes(opcode);
     int few = offset / size;
     memory(reg, base, offset, offset % size == 0 && few == (byte) few ? few : null);
   }
 
-  private void prefixes(int map, int prefix, int reg, int second, int b, int x) {
+  private void prefixes(int map, int prefix, int reg, int second, int b, int x, int more) {
     int first = (~reg >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | (~reg >> 4 & 1) << 4 | map;
-    bytes(0x62, first, (~second & 15) << 3 | 4 | prefix, 0x40 | (~second >> 4 & 1) << 3);
+    bytes(0x62, first, (~second & 15) << 3 | 4 | prefix, LENGTH_512 | (~second >> 4 & 1) << 3 | more);
   }
 
   // ---- General registers ----
@@ -144,6 +184,13 @@ final class Assembler {
     code.putInt(number);
   }
 
+  /** Adds a number in memory. */
+  void addNumber(int register, int base, int offset) {
+    wide(register, base);
+    bytes(0x03);
+    memory(register, base, offset, null);
+  }
+
   /** Adds another register. */
   void addRegister(int register, int other) {
     wide(other, register);
@@ -178,6 +225,11 @@ final class Assembler {
   /** Subtracts one, and compares with zero. */
   void decrement(int register) {
     bytes(0x48 | register >> 3, 0xFF, 0xC8 | register & 7);
+  }
+
+  /** Lets a register be a multiple of 64, the next one below. */
+  void alignDown(int register) {
+    bytes(0x48 | register >> 3, 0x83, 0xE0 | register & 7, -VECTOR);
   }
 
   void push(int register) {

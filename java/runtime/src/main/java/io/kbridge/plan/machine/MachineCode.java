@@ -1,52 +1,79 @@
 package io.kbridge.plan.machine;
 
-import com.sun.jna.Function;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
 import com.sun.jna.Pointer;
+import java.lang.ref.Cleaner;
+import java.lang.ref.WeakReference;
+import java.nio.ByteBuffer;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
- * Machine code in memory of its own: a function whose argument is an address. The memory is written first and executable afterwards, never both. Immutable;
- * any number of threads may run it.
+ * Machine code in memory of its own: a function whose argument is an address. The memory is written first and executable afterwards, never both. It is given back
+ * when nobody refers to the object any more. Immutable; any number of threads may run it.
  */
-public final class MachineCode implements AutoCloseable {
+public final class MachineCode {
+  // NB: equal code is there once, or each copy would be read from memory: a network has the same shapes again and again.
+  private static final Map<ByteBuffer, WeakReference<MachineCode>> KNOWN = new HashMap<>();
+  private static final Cleaner CLEANER = Cleaner.create();
   private static final int READ = 1;
   private static final int WRITE = 2;
   private static final int EXECUTE = 4;
   private static final int PRIVATE_ANONYMOUS = 0x22;
   private static final int NO_FILE = -1;
+  private static final long FAILED = -1;
 
   private final long start;
-  private final long bytes;
 
-  private MachineCode(long start, long bytes) {
+  private MachineCode(long start) {
     this.start = start;
-    this.bytes = bytes;
   }
 
   /**
    * Makes code executable.
    *
    * @param code the code; it must not depend on where it lies
-   * @return the function, or null where the system lets nobody do that
+   * @return the function, for as long as somebody refers to this object, or null where the system lets nobody do that
    */
   public static MachineCode of(byte[] code) {
-    if (!isPossible()) {
+    ByteBuffer key = ByteBuffer.wrap(code);
+    synchronized (KNOWN) {
+      WeakReference<MachineCode> known = KNOWN.get(key);
+      MachineCode found = known == null ? null : known.get();
+      return found == null && isPossible() ? write(key) : found;
+    }
+  }
+
+  private static MachineCode write(ByteBuffer key) {
+    byte[] code = key.array();
+    long start = call("mmap", new Pointer(0), (long) code.length, READ | WRITE, PRIVATE_ANONYMOUS, NO_FILE, 0L);
+    if (start == FAILED) {
       return null;
     }
-    NativeLibrary system = NativeLibrary.getProcess();
-    long start =
-        system.getFunction("mmap").invokeLong(new Object[] {new Pointer(0), (long) code.length, READ | WRITE, PRIVATE_ANONYMOUS, NO_FILE, 0L});
-    if (start == -1) {
-      return null;
-    }
-    MachineCode made = new MachineCode(start, code.length);
     new Pointer(start).write(0, code, 0, code.length);
-    if (system.getFunction("mprotect").invokeInt(new Object[] {new Pointer(start), (long) code.length, READ | EXECUTE}) != 0) {
-      made.close();
+    if (call("mprotect", new Pointer(start), (long) code.length, READ | EXECUTE) != 0) {
+      call("munmap", new Pointer(start), (long) code.length);
       return null;
     }
+    MachineCode made = new MachineCode(start);
+    KNOWN.put(key, new WeakReference<>(made));
+    CLEANER.register(made, () -> forget(key, start));
     return made;
+  }
+
+  private static void forget(ByteBuffer key, long start) {
+    synchronized (KNOWN) {
+      // NB: it may have been written again meanwhile.
+      if (KNOWN.containsKey(key) && KNOWN.get(key).get() == null) {
+        KNOWN.remove(key);
+      }
+    }
+    call("munmap", new Pointer(start), (long) key.capacity());
+  }
+
+  private static long call(String function, Object... arguments) {
+    return NativeLibrary.getProcess().getFunction(function).invokeLong(arguments);
   }
 
   /**
@@ -65,11 +92,5 @@ public final class MachineCode implements AutoCloseable {
    */
   public long address() {
     return start;
-  }
-
-  /** Gives the memory back. Nobody may run the code any more. */
-  @Override
-  public void close() {
-    NativeLibrary.getProcess().getFunction("munmap").invokeInt(new Object[] {new Pointer(start), bytes});
   }
 }

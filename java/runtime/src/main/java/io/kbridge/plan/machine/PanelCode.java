@@ -3,7 +3,7 @@ package io.kbridge.plan.machine;
 import static io.kbridge.plan.machine.Assembler.R10;
 import static io.kbridge.plan.machine.Assembler.R11;
 import static io.kbridge.plan.machine.Assembler.R12;
-import static io.kbridge.plan.machine.Assembler.R14;
+import static io.kbridge.plan.machine.Assembler.R13;
 import static io.kbridge.plan.machine.Assembler.R15;
 import static io.kbridge.plan.machine.Assembler.R8;
 import static io.kbridge.plan.machine.Assembler.R9;
@@ -14,14 +14,13 @@ import static io.kbridge.plan.machine.Assembler.RCX;
 import static io.kbridge.plan.machine.Assembler.RDI;
 import static io.kbridge.plan.machine.Assembler.RDX;
 import static io.kbridge.plan.machine.Assembler.RSI;
-import static io.kbridge.plan.machine.Assembler.RSP;
 
 /**
  * Writes the code of a product by panels. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
  * registers from the first channel to the last. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
  * longer than one that has it in the caches, where oneDNN's code first reads a panel and then computes.
  *
- * <p>The function's argument is the address of {@link PanelArguments}. It runs on each thread of a team of OpenMP, and computes the parts that are that thread's.
+ * <p>The function's argument is the address of {@link PanelArguments}.
  */
 final class PanelCode {
   private static final int LINE = 64;
@@ -31,7 +30,7 @@ final class PanelCode {
   private static final int ZERO = 31;
   // What general registers hold.
   private static final int ARGUMENTS = RBX;
-  private static final int PART = R14;
+  private static final int FIRST_ROW = R13;
   private static final int PANEL = R8;
   private static final int RESULT_COLUMN = R9;
   private static final int SHIFTS = R10;
@@ -44,11 +43,7 @@ final class PanelCode {
   private static final int ROWS = RAX;
   private static final int COLUMNS = RCX;
   private static final int RESULT = RDX;
-  private static final int[] SAVED = {RBX, RBP, R12, R14, R15};
-  // On the stack: which part is computed, and how many threads there are. With what is saved it keeps the stack's alignment of 16 bytes.
-  private static final int NUMBER_OF_PART = 0;
-  private static final int THREADS = 8;
-  private static final int STACK = 16;
+  private static final int[] SAVED = {RBX, RBP, R12, R13, R15};
 
   private final PanelShape shape;
   private final int lines;
@@ -74,54 +69,26 @@ final class PanelCode {
     for (int register : SAVED) {
       code.push(register);
     }
-    code.add(RSP, -STACK);
     code.move(ARGUMENTS, RDI);
-    ask(PanelArguments.THREAD_NUMBER, NUMBER_OF_PART);
-    ask(PanelArguments.THREAD_COUNT, THREADS);
-    Assembler.Label end = new Assembler.Label();
-    Assembler.Label next = code.here();
-    code.read(RAX, RSP, NUMBER_OF_PART);
-    code.compare(RAX, ARGUMENTS, PanelArguments.PARTS);
-    code.jumpUnlessBelow(end);
-    code.move(PART, RAX);
-    code.multiply(PART, PanelArguments.PART_BYTES);
-    code.addRegister(PART, ARGUMENTS);
-    part();
-    code.read(RAX, RSP, NUMBER_OF_PART);
-    code.read(RCX, RSP, THREADS);
-    code.addRegister(RAX, RCX);
-    code.write(RSP, NUMBER_OF_PART, RAX);
-    code.jump(next);
-    code.place(end);
+    code.read(FIRST_ROW, ARGUMENTS, PanelArguments.ROWS);
+    code.read(ADDED, ARGUMENTS, PanelArguments.ADDED);
+    for (int width = PanelShape.WIDTH; width > 0; width--) {
+      Assembler.Label none = new Assembler.Label();
+      code.read(PANELS_LEFT, ARGUMENTS, PanelArguments.panels(width, PanelArguments.COUNT));
+      code.compare(PANELS_LEFT, 0);
+      code.jumpIfEqual(none);
+      code.read(PANEL, ARGUMENTS, PanelArguments.panels(width, PanelArguments.START));
+      code.read(RESULT_COLUMN, ARGUMENTS, PanelArguments.panels(width, PanelArguments.RESULT));
+      code.read(SHIFTS, ARGUMENTS, PanelArguments.panels(width, PanelArguments.SHIFTS));
+      panels(width);
+      code.place(none);
+    }
     code.leaveVectors();
-    code.add(RSP, STACK);
     for (int i = SAVED.length - 1; i >= 0; i--) {
       code.pop(SAVED[i]);
     }
     code.giveBack();
     return code.code();
-  }
-
-  /** Calls one of OpenMP's functions, and keeps what it gives. */
-  private void ask(int function, int kept) {
-    code.call(ARGUMENTS, function);
-    code.keepInt(RAX);
-    code.write(RSP, kept, RAX);
-  }
-
-  private void part() {
-    code.read(ADDED, PART, PanelArguments.ADDED);
-    for (int width = PanelShape.WIDTH; width > 0; width--) {
-      Assembler.Label none = new Assembler.Label();
-      code.read(PANELS_LEFT, PART, PanelArguments.panels(width, PanelArguments.COUNT));
-      code.compare(PANELS_LEFT, 0);
-      code.jumpIfEqual(none);
-      code.read(PANEL, PART, PanelArguments.panels(width, PanelArguments.START));
-      code.read(RESULT_COLUMN, PART, PanelArguments.panels(width, PanelArguments.RESULT));
-      code.read(SHIFTS, PART, PanelArguments.panels(width, PanelArguments.SHIFTS));
-      panels(width);
-      code.place(none);
-    }
   }
 
   private void panels(int width) {
@@ -131,14 +98,14 @@ final class PanelCode {
     code.add(AHEAD, shape.panelBytes(width));
     code.compare(PANELS_LEFT, 1);
     code.jumpUnlessEqual(notLast);
-    code.read(AHEAD, PART, PanelArguments.panels(width, PanelArguments.NEXT));
+    code.read(AHEAD, ARGUMENTS, PanelArguments.panels(width, PanelArguments.NEXT));
     code.place(notLast);
     for (int size = 0; size < shape.rows().length; size++) {
       Assembler.Label none = new Assembler.Label();
-      code.read(BLOCKS_LEFT, PART, PanelArguments.blocks(size, PanelArguments.COUNT));
+      code.read(BLOCKS_LEFT, ARGUMENTS, PanelArguments.blocks(size, PanelArguments.COUNT));
       code.compare(BLOCKS_LEFT, 0);
       code.jumpIfEqual(none);
-      code.read(BLOCK, PART, PanelArguments.blocks(size, PanelArguments.START));
+      code.read(BLOCK, ARGUMENTS, PanelArguments.blocks(size, PanelArguments.START));
       Assembler.Label block = code.here();
       block(width, shape.rows()[size]);
       code.add(BLOCK, PanelArguments.BLOCK_BYTES);
@@ -156,6 +123,7 @@ final class PanelCode {
   /** Computes one block of rows of one panel. */
   private void block(int width, int[] rows) {
     code.read(ROWS, BLOCK, 0);
+    code.addRegister(ROWS, FIRST_ROW);
     code.read(RESULT, BLOCK, Long.BYTES);
     code.addRegister(RESULT, RESULT_COLUMN);
     code.move(COLUMNS, PANEL);
@@ -208,7 +176,7 @@ final class PanelCode {
         code.add(i, RAX, offset);
       }
       if (shape.cuts()) {
-        code.max(i, ZERO);
+        code.max(i, i, ZERO);
       }
       code.store(RESULT, offset, i);
     }

@@ -46,6 +46,10 @@ public final class PanelDivision {
     return parts;
   }
 
+  int vectors() {
+    return vectors;
+  }
+
   int blocks() {
     return blocks.length;
   }
@@ -69,9 +73,14 @@ public final class PanelDivision {
     return byPanels ? Math.min(vectors, panelCount() * part / parts * PanelShape.WIDTH) : 0;
   }
 
+  /** Returns the vector of columns behind a part's last one. */
+  int endVector(int part) {
+    return byPanels ? firstVector(part + 1) : vectors;
+  }
+
   /** Returns how many panels of a width a part has. */
   int panelCount(int part, int width) {
-    int own = (byPanels ? firstVector(part + 1) : vectors) - firstVector(part);
+    int own = endVector(part) - firstVector(part);
     return width == 1 ? own % PanelShape.WIDTH : own / PanelShape.WIDTH;
   }
 

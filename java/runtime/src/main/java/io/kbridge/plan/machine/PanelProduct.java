@@ -2,110 +2,133 @@ package io.kbridge.plan.machine;
 
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
-import io.kbridge.plan.Team;
 
 /**
- * A product of matrices by panels, ready to run: code, and where everything lies. Threads share it out by panels or by blocks of rows. Numbers do not depend on
- * that. Not thread safe.
+ * One or several products of matrices by panels: code, and where everything lies. Threads share them out by panels or by blocks of rows; numbers do not depend on
+ * that. Several products have the same shape, and lie one after the other. Not thread safe.
  */
 public final class PanelProduct {
   private final PanelShape shape;
   private final PanelDivision division;
   private final MachineCode code;
+  private final int count;
   private final Memory arguments;
   private final Memory table;
-  private Memory shifts;
+  private final Memory shifts;
   private long kernels;
   private long result;
+  private long resultBytes;
 
-  private PanelProduct(PanelShape shape, PanelDivision division, MachineCode code) {
+  private PanelProduct(PanelShape shape, PanelDivision division, MachineCode code, int count, float[] shift) {
     this.shape = shape;
     this.division = division;
     this.code = code;
-    this.arguments = new Memory(PanelArguments.bytes(division.parts()));
+    this.count = count;
+    this.arguments = new Memory((long) count * division.parts() * PanelArguments.BYTES);
     this.table = new Memory((long) division.blocks() * PanelArguments.BLOCK_BYTES);
-    arguments.clear();
-    arguments.setLong(PanelArguments.THREAD_NUMBER, Team.function("omp_get_thread_num"));
-    arguments.setLong(PanelArguments.THREAD_COUNT, Team.function("omp_get_num_threads"));
-    arguments.setLong(PanelArguments.PARTS, division.parts());
+    this.shifts = new Memory((long) shift.length * Float.BYTES);
+    shifts.write(0, shift, 0, shift.length);
+    for (int i = 0; i < division.blocks(); i++) {
+      table.setLong((long) i * PanelArguments.BLOCK_BYTES, division.rowAt(i));
+      table.setLong((long) i * PanelArguments.BLOCK_BYTES + Long.BYTES, division.resultAt(i));
+    }
   }
 
   /**
-   * Tells whether there can be code of ours.
-   *
-   * @return true on Linux on x86-64, where native code uses GNU's OpenMP; whether the processor has AVX-512 is not looked at
-   */
-  public static boolean isPossible() {
-    return MachineCode.isPossible() && Team.isThere();
-  }
-
-  /**
-   * Prepares a product.
+   * Prepares products.
    *
    * @param shape what is computed
    * @param division who computes it
-   * @return the product, or null where the system does not let us have code of ours
+   * @param count how many products there are
+   * @param shift what sums begin with, one number for each column
+   * @return the products, or null where the system does not let us have code of ours
    */
-  public static PanelProduct of(PanelShape shape, PanelDivision division) {
+  public static PanelProduct of(PanelShape shape, PanelDivision division, int count, float[] shift) {
     MachineCode code = MachineCode.of(PanelCode.write(shape, division.lines()));
-    return code == null ? null : new PanelProduct(shape, division, code);
+    return code == null ? null : new PanelProduct(shape, division, code, count, shift);
   }
 
   /**
-   * Tells where everything but the second factor lies, before the first run.
+   * Tells where everything but the second factors lies, before the first run.
    *
    * @param rows the address of the first factor
-   * @param added that of what is added, if something is
-   * @param shift what sums begin with, one number for each column
-   * @param resultAt the address of the result
+   * @param rowsBytes from there to that of the next product
+   * @param added the address of what is added, if something is
+   * @param resultAt that of the result
+   * @param bytes from there to that of the next product
    */
-  public void bind(long rows, long added, float[] shift, long resultAt) {
-    shifts = new Memory((long) shift.length * Float.BYTES);
-    shifts.write(0, shift, 0, shift.length);
+  public void bind(long rows, long rowsBytes, long added, long resultAt, long bytes) {
     result = resultAt;
-    for (int i = 0; i < division.blocks(); i++) {
-      table.setLong((long) i * PanelArguments.BLOCK_BYTES, rows + division.rowAt(i));
-      table.setLong((long) i * PanelArguments.BLOCK_BYTES + Long.BYTES, division.resultAt(i));
-    }
-    for (int part = 0; part < division.parts(); part++) {
-      set(part, PanelArguments.ADDED, shape.adds() ? added - resultAt : 0);
-      for (int size = 0; size < shape.rows().length; size++) {
-        set(part, PanelArguments.blocks(size, PanelArguments.COUNT), division.blockCount(part, size));
-        long first = (long) division.firstBlock(part, size) * PanelArguments.BLOCK_BYTES;
-        set(part, PanelArguments.blocks(size, PanelArguments.START), Pointer.nativeValue(table) + first);
+    resultBytes = bytes;
+    for (int i = 0; i < count; i++) {
+      for (int part = 0; part < division.parts(); part++) {
+        set(i, part, PanelArguments.ROWS, rows + i * rowsBytes);
+        set(i, part, PanelArguments.ADDED, shape.adds() ? added - resultAt : 0);
+        for (int size = 0; size < shape.rows().length; size++) {
+          set(i, part, PanelArguments.blocks(size, PanelArguments.COUNT), division.blockCount(part, size));
+          long first = (long) division.firstBlock(part, size) * PanelArguments.BLOCK_BYTES;
+          set(i, part, PanelArguments.blocks(size, PanelArguments.START), Pointer.nativeValue(table) + first);
+        }
       }
     }
   }
 
   /**
-   * Computes the result.
+   * Tells where the second factors lie, whenever they lie somewhere else than before.
    *
-   * @param kernelsAt the address of the second factor, one panel after the other
+   * @param kernelsAt the address of the first one's first panel
    */
-  public void run(long kernelsAt) {
-    if (kernelsAt != kernels) {
-      place(kernelsAt);
+  public void place(long kernelsAt) {
+    if (kernelsAt == kernels) {
+      return;
     }
-    Team.call(code.address(), Pointer.nativeValue(arguments), division.parts());
-  }
-
-  private void place(long kernelsAt) {
     kernels = kernelsAt;
-    for (int part = 0; part < division.parts(); part++) {
-      int column = division.firstVector(part);
-      for (int width = PanelShape.WIDTH; width > 0; width--) {
-        int count = division.panelCount(part, width);
-        set(part, PanelArguments.panels(width, PanelArguments.COUNT), count);
-        set(part, PanelArguments.panels(width, PanelArguments.START), kernelsAt + (long) column * shape.panelBytes(1));
-        set(part, PanelArguments.panels(width, PanelArguments.RESULT), result + (long) column * shape.columnStep());
-        set(part, PanelArguments.panels(width, PanelArguments.SHIFTS), Pointer.nativeValue(shifts) + (long) column * PanelShape.VECTOR * Float.BYTES);
-        column += count * width;
-        set(part, PanelArguments.panels(width, PanelArguments.NEXT), kernelsAt + (long) column * shape.panelBytes(1));
+    for (int i = 0; i < count; i++) {
+      for (int part = 0; part < division.parts(); part++) {
+        place(i, part);
       }
     }
   }
 
-  private void set(int part, int field, long value) {
-    arguments.setLong((long) part * PanelArguments.PART_BYTES + field, value);
+  private void place(int product, int part) {
+    int column = division.firstVector(part);
+    for (int width = PanelShape.WIDTH; width > 0; width--) {
+      int panels = division.panelCount(part, width);
+      set(product, part, PanelArguments.panels(width, PanelArguments.COUNT), panels);
+      set(product, part, PanelArguments.panels(width, PanelArguments.START), panelAt(product, column));
+      set(product, part, PanelArguments.panels(width, PanelArguments.RESULT), result + product * resultBytes + (long) column * shape.columnStep());
+      long shift = Pointer.nativeValue(shifts) + (long) column * PanelShape.VECTOR * Float.BYTES;
+      set(product, part, PanelArguments.panels(width, PanelArguments.SHIFTS), shift);
+      column += panels * width;
+      boolean last = column == division.endVector(part);
+      long next = panelAt(last ? product + 1 : product, last ? division.firstVector(part) : column);
+      set(product, part, PanelArguments.panels(width, PanelArguments.NEXT), next);
+    }
+  }
+
+  private long panelAt(int product, int column) {
+    return kernels + ((long) product * division.vectors() + column) * shape.panelBytes(1);
+  }
+
+  /**
+   * Adds the products to what threads do, each part to another thread's list.
+   *
+   * @param jobs the lists
+   * @param thread whose list the first part is added to
+   */
+  public void addTo(Jobs jobs, int thread) {
+    for (int i = 0; i < count; i++) {
+      for (int part = 0; part < division.parts(); part++) {
+        jobs.add(thread + part, code, arguments.share(at(i, part)));
+      }
+    }
+  }
+
+  private long at(int product, int part) {
+    return ((long) product * division.parts() + part) * PanelArguments.BYTES;
+  }
+
+  private void set(int product, int part, int field, long value) {
+    arguments.setLong(at(product, part) + field, value);
   }
 }

@@ -8,6 +8,7 @@ import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Step;
 import io.kbridge.plan.Threads;
+import io.kbridge.plan.machine.Jobs;
 import io.kbridge.plan.machine.PanelDivision;
 import io.kbridge.plan.machine.PanelProduct;
 import io.kbridge.plan.machine.PanelShape;
@@ -58,11 +59,11 @@ final class Panels {
    * @return what compiles it, or null if oneDNN has to compute it
    */
   static OpMapping lower(Site site, INDArray x, INDArray w, Window window, Affine affine, Layout to) {
-    if (!suits(site, x, w, window) || !PanelProduct.isPossible() || !OneDnn.hasWideVectors() || !finishes(site, affine.links(), to)) {
+    if (!suits(site, x, w, window) || !Jobs.isPossible() || !OneDnn.hasWideVectors() || !finishes(site, affine.links(), to)) {
       return null;
     }
     PostOps post = PostOps.of(site, to, affine.links(), true);
-    PanelProduct product = post == null ? null : product(site, x, w, window, affine.links(), to);
+    PanelProduct product = post == null ? null : product(site, x, w, window, affine, to);
     return product == null ? null : new Panels(site, x, w, affine, post, to, product)::compile;
   }
 
@@ -72,14 +73,15 @@ final class Panels {
     return whole && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded() && w.length() * Float.BYTES >= LARGE;
   }
 
-  private static PanelProduct product(Site site, INDArray x, INDArray w, Window window, int first, Layout to) {
+  private static PanelProduct product(Site site, INDArray x, INDArray w, Window window, Affine affine, Layout to) {
+    String added = added(site, affine.links());
     boolean blockedIn = site.isBlocked(site.chain().source());
     Pixels pixels = new Pixels(x.shape(), blockedIn, to.shape(), site.isBlocked(site.result()), window.strides());
-    boolean cuts = site.chain().links().size() > first + (added(site, first) == null ? 0 : 1);
+    boolean cuts = site.chain().links().size() > affine.links() + (added == null ? 0 : 1);
     int vectors = Math.toIntExact(w.size(3) / PanelShape.VECTOR);
     // NB: what is more to read is not read by all threads.
     PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), w.length() > x.length());
-    return PanelProduct.of(pixels.shape(added(site, first) != null, cuts), division);
+    return PanelProduct.of(pixels.shape(added != null, cuts), division, 1, affine.shift());
   }
 
   /** Returns the array that is added, or null. */
@@ -108,9 +110,10 @@ final class Panels {
   private Step compile(OpContext context) {
     INDArray z = Results.place(context, site, to, post);
     INDArray other = added == null ? z : site.array(added);
-    product.bind(NativeArrays.address(x), NativeArrays.address(other), affine.shift(), NativeArrays.address(z));
-    memory kernel = kernel();
-    return new PanelStep(product, kernel);
+    product.bind(NativeArrays.address(x), 0, NativeArrays.address(other), NativeArrays.address(z), 0);
+    Jobs jobs = Jobs.of(Threads.allowed());
+    product.addTo(jobs, 0);
+    return new PanelStep(product, jobs, kernel());
   }
 
   private memory kernel() {
