@@ -76,9 +76,10 @@ public final class Jobs {
    * @param thread which thread
    * @param function what it calls
    * @param arguments what with; may be changed between runs
+   * @param owners what owns memory that the arguments name
    */
-  void add(int thread, MachineCode function, Pointer arguments) {
-    lists.get(thread).add(new Job(function, arguments));
+  void add(int thread, MachineCode function, Pointer arguments, Object... owners) {
+    lists.get(thread).add(new Job(function, arguments, owners));
     data = null;
   }
 
@@ -167,10 +168,13 @@ public final class Jobs {
   private static final class Job {
     private final MachineCode function;
     private final Pointer arguments;
+    // NB: kept for as long as code may read their memory, which is given back when nobody refers to them.
+    private final Object[] owners;
 
-    Job(MachineCode function, Pointer arguments) {
+    Job(MachineCode function, Pointer arguments, Object... owners) {
       this.function = function;
       this.arguments = arguments;
+      this.owners = owners;
     }
   }
 }

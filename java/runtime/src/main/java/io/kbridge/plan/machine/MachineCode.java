@@ -52,7 +52,7 @@ public final class MachineCode {
       return null;
     }
     new Pointer(start).write(0, code, 0, code.length);
-    if (call("mprotect", new Pointer(start), (long) code.length, READ | EXECUTE) != 0) {
+    if ((int) call("mprotect", new Pointer(start), (long) code.length, READ | EXECUTE) != 0) {
       call("munmap", new Pointer(start), (long) code.length);
       return null;
     }

@@ -119,7 +119,7 @@ public final class PanelProduct {
   public void addTo(Jobs jobs, int thread) {
     for (int i = 0; i < count; i++) {
       for (int part = 0; part < division.parts(); part++) {
-        jobs.add(thread + part, code, arguments.share(at(i, part)));
+        jobs.add(thread + part, code, arguments.share(at(i, part)), this);
       }
     }
   }

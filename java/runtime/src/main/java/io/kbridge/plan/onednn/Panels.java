@@ -12,7 +12,6 @@ import io.kbridge.plan.machine.Jobs;
 import io.kbridge.plan.machine.PanelDivision;
 import io.kbridge.plan.machine.PanelProduct;
 import io.kbridge.plan.machine.PanelShape;
-import java.nio.FloatBuffer;
 import java.util.List;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.FloatPointer;
@@ -120,21 +119,12 @@ final class Panels {
     String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " in panels";
     INDArray content = w;
     Affine factors = affine;
-    return site.weights().filled(key, site.session().own(OneDnn.plain(w.length())), into -> pack(factors.scaled(OneDnn.content(content)), content.shape(), into));
+    return site.weights().filled(key, site.session().own(OneDnn.plain(w.length())), into -> pack(factors.scaled(OneDnn.content(content)), content, into));
   }
 
-  /** Puts the columns of each panel together, the numbers of one channel after those of the one before. */
-  private static void pack(float[] given, long[] shape, memory into) {
-    int channels = Math.toIntExact(shape[2]);
-    int filters = Math.toIntExact(shape[3]);
-    int most = PanelShape.WIDTH * PanelShape.VECTOR;
+  private static void pack(float[] scaled, INDArray content, memory into) {
     try (FloatPointer start = new FloatPointer(into.get_data_handle())) {
-      FloatBuffer packed = start.capacity(given.length).asBuffer();
-      for (int column = 0; column < filters; column += most) {
-        for (int channel = 0; channel < channels; channel++) {
-          packed.put(given, channel * filters + column, Math.min(most, filters - column));
-        }
-      }
+      Panel.pack(scaled, Math.toIntExact(content.size(2)), start.capacity(scaled.length).asBuffer());
     }
   }
 }

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.bytedeco.dnnl.convolution_forward;
@@ -128,10 +129,6 @@ final class Trial {
     timed.add(bench.convolution(session, direct));
     timed.add(bench.convolution(session, blocked));
     ways.forEach(way -> timed.add(bench.convolution(session, way)));
-    tiles.forEach(way -> WinogradTransform.warmUp(way.form()));
-    if (!tiles.isEmpty()) {
-      WinogradProducts.warmUp(session);
-    }
     tiles.forEach(way -> timed.add(bench.tiles(session, way)));
     double[] times = shortest(bench, wake, timed);
     int tilesFrom = 4 + ways.size();
@@ -174,8 +171,8 @@ final class Trial {
   /** Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds; 0 if there is no clear gain. */
   double gainOfBlocks() {
     double plain = Math.min(Math.min(direct, tiled), winograd + copies);
-    double inBlocks = Math.min(blocked, winograd);
-    return tiled < inBlocks || winograd < direct * MARGIN ? plain - inBlocks : 0;
+    double inBlocks = Math.min(Math.min(blocked, tiled), winograd);
+    return tiled <= inBlocks || winograd < direct * MARGIN ? plain - inBlocks : 0;
   }
 
   /**
@@ -192,11 +189,10 @@ final class Trial {
     // NB: the direct way takes what lies in blocks as it is where both do, and none other.
     double plain = pooling + (blockedIn && blockedOut ? blocked : direct + (blockedIn ? half : 0) + (blockedOut ? half : 0));
     double inBlocks = pooling + winograd + (blockedIn ? 0 : half) + (blockedOut ? 0 : half);
-    double inTiles = blockedIn || blockedOut ? NEVER : tiled;
-    if (Math.min(inBlocks, inTiles) >= plain * MARGIN) {
+    if (Math.min(inBlocks, tiled) >= plain * MARGIN) {
       return Way.DIRECT;
     }
-    return inBlocks < inTiles ? Way.BLOCKS : Way.TILES;
+    return inBlocks < tiled ? Way.BLOCKS : Way.TILES;
   }
 
   /** Finds the shortest time of each way, with the caches as a whole network leaves them: the input is there, kernels are not. */
@@ -208,9 +204,6 @@ final class Trial {
     for (int round = 0; round == 0 || isOpen(times, System.nanoTime() - start); round++) {
       for (int i = 0; i < ways.size(); i++) {
         bench.prepare();
-        if (ways.get(i) instanceof WinogradStep) {
-          ((WinogradStep) ways.get(i)).warm();
-        }
         // NB: to wake OpenMP's threads takes up to 50 us, more than a copy itself. In a whole network the step before has woken them.
         wake.run();
         times.get(i).add(Stopwatch.time(ways.get(i)));
@@ -333,9 +326,9 @@ final class Trial {
 
     Step tiles(OneDnnSession session, Winograd way) {
       long bytes = page(way.scratchBytes());
-      Winograd.Scratch scratch = (thread, least) -> at(places.get(DNNL_ARG_SCRATCHPAD)[0] + thread * bytes);
+      IntFunction<BytePointer> scratch = thread -> at(places.get(DNNL_ARG_SCRATCHPAD)[0] + thread * bytes);
       memory kernels = way.kernelsAt(session, at(places.get(DNNL_ARG_WEIGHTS)[0]));
-      return way.step(session, scratch, at(places.get(DNNL_ARG_SRC)[0]), at(places.get(DNNL_ARG_DST)[0]), kernels);
+      return way.step(false, false, scratch, at(places.get(DNNL_ARG_SRC)[0]).address(), at(places.get(DNNL_ARG_DST)[0]).address(), kernels);
     }
 
     private void bind(OneDnnSession session, Call call, int argument, memory.desc desc) {

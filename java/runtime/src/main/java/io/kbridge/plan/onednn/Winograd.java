@@ -5,15 +5,16 @@ import static org.bytedeco.dnnl.global.dnnl.algorithm;
 import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
-import io.kbridge.plan.Team;
 import io.kbridge.plan.Threads;
+import io.kbridge.plan.machine.Jobs;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.bytedeco.dnnl.matmul;
+import java.util.function.IntFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.bytedeco.dnnl.memory;
-import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -30,13 +31,6 @@ final class Winograd {
   private static final long MOST_NUMBERS = 1L << 29;
   // NB: fewer take no time worth a trial.
   private static final long FEW_PRODUCTS = 1L << 19;
-  // NB: on several threads, always worth a trial that a first prediction has to wait for.
-  private static final long MANY_PRODUCTS = 1L << 26;
-  // NB: with fewer, if there are so many tiles that products take longer than reading kernels, and kernels of 3x3, for which oneDNN has code of its own,
-  // have so many channels that products take longer than transforms.
-  private static final long SOME_PRODUCTS = 1L << 21;
-  private static final int MANY_TILES = 64;
-  private static final int MANY_CHANNELS = 36;
   private static final int POOL = 2;
   private static final long[] SQUARE = {POOL, POOL};
 
@@ -44,14 +38,12 @@ final class Winograd {
   private final INDArray w;
   private final Tiles tiles;
   private final Affine affine;
-  private final matmul.primitive_desc product;
 
-  private Winograd(Site site, INDArray w, Tiles tiles, Affine affine, matmul.primitive_desc product) {
+  private Winograd(Site site, INDArray w, Tiles tiles, Affine affine) {
     this.site = site;
     this.w = w;
     this.tiles = tiles;
     this.affine = affine;
-    this.product = product;
   }
 
   /**
@@ -67,7 +59,8 @@ final class Winograd {
   static List<Winograd> find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
     List<Winograd> found = new ArrayList<>();
     boolean finishes = cuts(site, affine) || affine.links() == functions(site);
-    if (Threads.allowed() > 1 && !Team.isThere() || !finishes || !OneDnn.hasWideVectors()) {
+    boolean writable = Jobs.isPossible() && Jobs.of(1) != null;
+    if (!finishes || !OneDnn.hasWideVectors() || !writable) {
       return found;
     }
     for (WinogradForm form : site.session().forms()) {
@@ -89,13 +82,7 @@ final class Winograd {
     if (Math.max(w.length(), Math.max(tiles.spread(), tiles.products())) > MOST_NUMBERS) {
       return null;
     }
-    primitive_attr attr = PostOps.none(site).attr();
-    memory.desc kernel = site.session().own(OneDnn.any(tiles.channels(), tiles.filters()));
-    memory.desc from = matrix(site.session(), tiles, tiles.channels());
-    matmul.desc desc = site.session().own(new matmul.desc(from, kernel, matrix(site.session(), tiles, tiles.filters())));
-    // NB: each product is computed by one thread.
-    matmul.primitive_desc found = Threads.onOne(() -> OneDnn.ask(() -> new matmul.primitive_desc(desc, attr, OneDnn.cpu())));
-    return found == null ? null : new Winograd(site, w, tiles, affine, site.session().own(found));
+    return new Winograd(site, w, tiles, affine);
   }
 
   /** Returns how many rows and columns a window has of the pooling that the chain ends with; 1 if it does not. */
@@ -130,10 +117,6 @@ final class Winograd {
     return found != null && found.size() == 1 && found.get(0).function() == algorithm.eltwise_relu && found.get(0).alpha() == 0;
   }
 
-  private static memory.desc matrix(OneDnnSession session, Tiles tiles, int columns) {
-    return session.own(OneDnn.plain(tiles.count(), columns));
-  }
-
   WinogradForm form() {
     return tiles.form();
   }
@@ -141,14 +124,7 @@ final class Winograd {
   /** Tells whether it may be the fastest way, and takes long enough to find out. */
   boolean isPlausible() {
     long count = (long) tiles.allRows() * tiles.columns();
-    long multiplied = tiles.multiplied();
-    return form().isPlausible(Math.toIntExact(count)) && (tiles.threads() == 1 ? multiplied >= FEW_PRODUCTS : isPlausible(count, multiplied));
-  }
-
-  private boolean isPlausible(long count, long multiplied) {
-    // NB: of two numbers of channels, half of the harmonic mean.
-    boolean gains = form().isOurs() || tiles.channels() * tiles.filters() >= MANY_CHANNELS * (tiles.channels() + tiles.filters());
-    return multiplied >= MANY_PRODUCTS || multiplied >= SOME_PRODUCTS && count >= MANY_TILES && gains;
+    return form().isPlausible(Math.toIntExact(count)) && tiles.multiplied() >= FEW_PRODUCTS * tiles.threads() * tiles.threads();
   }
 
   @Override
@@ -158,7 +134,7 @@ final class Winograd {
 
   /** Returns the same without a pooling. */
   Winograd alone() {
-    return pools() ? new Winograd(site, w, tiles.alone(), affine, product) : this;
+    return pools() ? new Winograd(site, w, tiles.alone(), affine) : this;
   }
 
   /** Tells whether a pooling is part of it. */
@@ -168,83 +144,42 @@ final class Winograd {
 
   /** Returns how many bytes the kernels take. */
   long kernelBytes() {
-    return form().positions() * size(product.weights_desc());
+    return Float.BYTES * (long) form().positions() * tiles.channels() * tiles.filters();
   }
 
-  /** Returns how many bytes of memory a thread needs at most. */
+  /** Returns how many bytes of memory a thread needs that computes something by itself. */
   long scratchBytes() {
-    return tileBytes() + productBytes();
-  }
-
-  /** Returns how many bytes the tiles and the products of a portion take. */
-  private long tileBytes() {
-    return Float.BYTES * (tiles.spread() + tiles.products());
-  }
-
-  /** Returns how much memory a product needs beside what it reads and writes. */
-  private long productBytes() {
-    return size(product.scratchpad_desc());
+    return WinogradWork.bytes(tiles);
   }
 
   /** Returns how many threads need that. */
   int threads() {
-    return tiles.threads();
-  }
-
-  private static long size(memory.desc desc) {
-    try (memory.desc closed = desc) {
-      return closed.get_size();
-    }
+    return tiles.apart() ? tiles.threads() : 1;
   }
 
   /** Returns what compiles it. */
   OpMapping mapping(INDArray x) {
     return context -> {
       INDArray z = context.allocate(0, tiles.resultShape());
-      Scratch scratch = (thread, bytes) -> at(NativeArrays.borrowed(context.scratchOf(thread, bytes)), 0);
-      return step(site.session(), scratch, NativeArrays.borrowed(x), NativeArrays.borrowed(z), kernels());
+      boolean blockedIn = site.isBlocked(site.chain().source());
+      IntFunction<BytePointer> scratch = thread -> new BytePointer(NativeArrays.borrowed(context.scratchOf(thread, scratchBytes())));
+      return step(blockedIn, site.isBlocked(site.result()), scratch, NativeArrays.address(x), NativeArrays.address(z), kernels());
     };
   }
 
   /**
    * Makes the step.
    *
-   * @param session owns everything native
-   * @param scratch gives memory to the threads
-   * @param x the images
+   * @param blockedIn whether the channels of the images lie in blocks
+   * @param blockedOut whether those of the result do
+   * @param scratch gives memory to a thread
+   * @param x where the images are
    * @param z where the result goes
    * @param kernels the kernels of all positions, one after the other
    */
-  WinogradStep step(OneDnnSession session, Scratch scratch, Pointer x, Pointer z, memory kernels) {
-    List<WinogradWorker> workers = new ArrayList<>();
-    BytePointer first = null;
-    for (int i = 0; i < tiles.threads(); i++) {
-      boolean apart = i == 0 || tiles.apart();
-      long bytes = (apart ? tileBytes() : 0) + productBytes();
-      BytePointer own = at(scratch.of(i, bytes), 0).capacity(bytes);
-      first = i == 0 ? own : first;
-      Pointer spread = at(apart ? own : first, 0);
-      Pointer results = at(spread, Float.BYTES * tiles.spread());
-      WinogradTransform transform =
-          new WinogradTransform(
-              tiles, floats(x, tiles.imageNumbers()), floats(spread, tiles.spread()), floats(results, tiles.products()),
-              floats(z, tiles.resultNumbers()), affine.shifts() ? affine.shift() : null, cuts(site, affine));
-      WinogradProducts products = new WinogradProducts(session, product, spread, results, kernels);
-      if (productBytes() > 0) {
-        memory.desc extra = session.own(product.scratchpad_desc());
-        products.scratch(session.own(new memory(extra, OneDnn.cpu(), at(own, bytes - productBytes()))));
-      }
-      workers.add(new WinogradWorker(tiles, transform, products, own));
-    }
-    return new WinogradStep(tiles, workers, OneDnn.implementation(product) + ", " + form());
-  }
-
-  private static BytePointer at(Pointer start, long bytes) {
-    return start.getPointer(BytePointer.class, bytes);
-  }
-
-  private static FloatBuffer floats(Pointer start, long count) {
-    return new FloatPointer(start).capacity(count).asBuffer();
+  WinogradStep step(boolean blockedIn, boolean blockedOut, IntFunction<BytePointer> scratch, long x, long z, memory kernels) {
+    List<BytePointer> own = IntStream.range(0, threads()).mapToObj(scratch).collect(Collectors.toList());
+    return new WinogradWork(tiles, blockedIn, blockedOut, affine.shift(), cuts(site, affine)).step(own, x, z, kernels);
   }
 
   /** Lets the kernels be anything in some memory, where all of them have room. */
@@ -253,33 +188,17 @@ final class Winograd {
   }
 
   private memory kernels() {
-    memory.desc one = product.weights_desc();
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form() + " in " + OneDnn.order(one);
-    return site.weights().filled(key, site.session().own(OneDnn.plain(kernelBytes() / Float.BYTES)), into -> pack(one, into.get_data_handle()));
+    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form();
+    return site.weights().filled(key, site.session().own(OneDnn.plain(kernelBytes() / Float.BYTES)), this::pack);
   }
 
-  /** Packs the kernels of all positions, each in the layout of one. */
-  private void pack(memory.desc layout, Pointer into) {
-    try (memory.desc plain = OneDnn.plain(tiles.channels(), tiles.filters())) {
+  /** Packs the kernels of all positions, in panels. */
+  private void pack(memory into) {
+    try (FloatPointer start = new FloatPointer(into.get_data_handle())) {
+      FloatBuffer packed = start.capacity(kernelBytes() / Float.BYTES).asBuffer();
       for (int position = 0; position < form().positions(); position++) {
-        try (FloatPointer kernel = WinogradKernel.transform(form(), w, affine, position);
-            memory to = new memory(layout, OneDnn.cpu(), at(into, position * layout.get_size()))) {
-          Portions.copy(plain, kernel, to, () -> { });
-        }
+        Panel.pack(WinogradKernel.transform(form(), w, affine, position), tiles.channels(), packed);
       }
     }
-  }
-
-  /** Memory for what a step writes in between. */
-  @FunctionalInterface
-  interface Scratch {
-    /**
-     * Gives memory to a thread.
-     *
-     * @param thread which of them
-     * @param bytes how much
-     * @return where it is; the same for all steps that do not run at the same time
-     */
-    BytePointer of(int thread, long bytes);
   }
 }

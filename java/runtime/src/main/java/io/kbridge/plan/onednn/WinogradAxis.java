@@ -1,34 +1,36 @@
 package io.kbridge.plan.onednn;
 
-/** One axis of a form of Winograd's algorithm: how long tiles are along it, at which points polynomials are evaluated, and the loops that do it. */
+import io.kbridge.plan.machine.TileAxis;
+
+/**
+ * One axis of a form of Winograd's algorithm: how long tiles are along it, and at which points polynomials are evaluated. Points are such that rounding errors are
+ * small, and they and their squares are exact. Those of six numbers are oneDNN's (with 1 and 2 for them, as in Lavin and Gray's paper, errors are a few times larger); those of
+ * nine were looked for: errors are 1.5 times those of 4x4 results from 6x6, and with zero as a ninth point, for four results, they would be twice.
+ */
 enum WinogradAxis {
-  /** An axis along which the kernel has one number: nothing is transformed, nor asked to be. */
-  NONE(1, 1, new double[0], null, null),
+  /** An axis along which the kernel has one number: nothing is transformed. */
+  NONE(1, 1),
 
   /** Four numbers of a result from six of the image, for kernels of three. */
-  FOUR_BY_THREE(4, 3, WinogradLoops.five(), WinogradLoops::sixOfImage, WinogradLoops::sixToFour),
+  FOUR_BY_THREE(4, 3, 0, 0.625, -0.625, 1.5, -1.5),
 
   /** Two numbers from four, for kernels of three. */
-  TWO_BY_THREE(2, 3, new double[] {0, 1, -1}, WinogradLoops::fourOfImage, WinogradLoops::fourToTwo),
+  TWO_BY_THREE(2, 3, 0, 1, -1),
 
   /** Two numbers from six, for kernels of five. */
-  TWO_BY_FIVE(2, 5, WinogradLoops.five(), WinogradLoops::sixOfImage, WinogradLoops::sixToTwo),
+  TWO_BY_FIVE(2, 5, 0, 0.625, -0.625, 1.5, -1.5),
 
   /** Three numbers from nine, for kernels of seven. */
-  THREE_BY_SEVEN(3, 7, WinogradEight.points(), WinogradEight::ofImage, WinogradEight::toThree);
+  THREE_BY_SEVEN(3, 7, 0.25, -0.25, 0.6875, -0.6875, 1.09375, -1.09375, 2.25, -2.25);
 
   private final int side;
   private final int kernel;
   private final double[] points;
-  private final Pass image;
-  private final Pass result;
 
-  WinogradAxis(int side, int kernel, double[] points, Pass image, Pass result) {
+  WinogradAxis(int side, int kernel, double... points) {
     this.side = side;
     this.kernel = kernel;
     this.points = points;
-    this.image = image;
-    this.result = result;
   }
 
   /** Returns how many numbers of a result each tile has. */
@@ -46,38 +48,13 @@ enum WinogradAxis {
     return side + kernel - 1;
   }
 
-  /** Returns how many numbers of the image belong to the next tile as well. */
-  int overlap() {
-    return kernel - 1;
-  }
-
   /** Returns the points but infinity, which is always one of them. */
   double[] points() {
     return points.clone();
   }
 
-  /** Transforms numbers of an image: as many arrays as a tile's span, to as many others. */
-  void image(float[][] x, int from, int step, float[][] z, int to, int stride) {
-    image.run(x, from, step, z, to, stride);
-  }
-
-  /** Transforms products, as many arrays as a tile's span, to numbers of the result, as many as a tile's side. May change the products. */
-  void result(float[][] x, int from, int step, float[][] z, int to, int stride) {
-    result.run(x, from, step, z, to, stride);
-  }
-
-  /** A transform. */
-  private interface Pass {
-    /**
-     * Transforms arrays of numbers.
-     *
-     * @param x arrays, some of which are read
-     * @param from which of them is the first one
-     * @param step how many further on the next one is
-     * @param z arrays, some others of which are written; may be {@code x}
-     * @param to which of them is the first one
-     * @param stride how many further on the next one is
-     */
-    void run(float[][] x, int from, int step, float[][] z, int to, int stride);
+  /** Returns what writes the code of its transforms. */
+  TileAxis tile() {
+    return new TileAxis(side, points);
   }
 }

@@ -17,14 +17,13 @@ final class WinogradKernel {
    * @param kernel the kernel: rows, columns, channels, filters
    * @param affine what it is multiplied with
    * @param position which of the matrices is wanted
-   * @return that matrix; the caller closes it
+   * @return that matrix, row by row
    */
-  static FloatPointer transform(WinogradForm form, INDArray kernel, Affine affine, int position) {
+  static float[] transform(WinogradForm form, INDArray kernel, Affine affine, int position) {
     int channels = Math.toIntExact(kernel.size(2));
     int filters = Math.toIntExact(kernel.size(3));
     FloatBuffer from = new FloatPointer(NativeArrays.borrowed(kernel)).capacity(kernel.length()).asBuffer();
-    FloatPointer result = new FloatPointer((long) channels * filters);
-    FloatBuffer to = result.asBuffer();
+    float[] result = new float[channels * filters];
     double[] factors = factors(form, position);
     float[] row = new float[filters];
     double[] sum = new double[filters];
@@ -38,8 +37,7 @@ final class WinogradKernel {
         }
       }
       affine.scale(sum);
-      round(sum, row);
-      to.put(row);
+      round(sum, result, channel * filters);
     }
     return result;
   }
@@ -77,9 +75,9 @@ final class WinogradKernel {
     }
   }
 
-  private static void round(double[] numbers, float[] into) {
-    for (int i = 0; i < into.length; i++) {
-      into[i] = (float) numbers[i];
+  private static void round(double[] numbers, float[] into, int at) {
+    for (int i = 0; i < numbers.length; i++) {
+      into[at + i] = (float) numbers[i];
     }
   }
 }

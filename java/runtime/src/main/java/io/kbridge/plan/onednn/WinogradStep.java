@@ -1,67 +1,46 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.Step;
-import io.kbridge.plan.Team;
+import io.kbridge.plan.machine.Jobs;
+import io.kbridge.plan.machine.PanelProduct;
 import java.util.List;
+import org.bytedeco.dnnl.memory;
 
 /** Runs Winograd's algorithm: the transform of images, products, the transform to the result. */
 final class WinogradStep implements Step {
   private final Tiles tiles;
-  private final WinogradWorker[] workers;
-  private final String implementation;
-  private final Runnable work;
-  private int portion;
+  private final List<PanelProduct> products;
+  private final List<Jobs> jobs;
+  private final memory kernels;
 
   /**
    * Puts the parts together.
    *
    * @param tiles how images are cut
-   * @param workers one for each thread
-   * @param implementation what computes it
+   * @param products all products
+   * @param jobs what threads do, one after the other
+   * @param kernels the kernels of all positions, wherever they lie when the step runs
    */
-  WinogradStep(Tiles tiles, List<WinogradWorker> workers, String implementation) {
+  WinogradStep(Tiles tiles, List<PanelProduct> products, List<Jobs> jobs, memory kernels) {
     this.tiles = tiles;
-    this.workers = workers.toArray(new WinogradWorker[0]);
-    this.implementation = implementation;
-    this.work = workers.size() == 1 ? () -> portions(0) : tiles.apart() ? new Team(workers.size(), this::portions)::run : together();
-  }
-
-  private void portions(int part) {
-    for (int i = tiles.portions() * part / workers.length; i < tiles.portions() * (part + 1) / workers.length; i++) {
-      workers[part].run(i);
-    }
-  }
-
-  /** Lets each thread write its memory, as it has when other steps of the kind have run. */
-  void warm() {
-    if (workers.length == 1) {
-      workers[0].warm();
-    } else {
-      new Team(workers.length, part -> workers[part].warm()).run();
-    }
-  }
-
-  private Runnable together() {
-    int parts = workers.length;
-    Team spread = new Team(parts, part -> workers[part].spread(portion, part, parts));
-    Team multiply = new Team(parts, part -> workers[part].multiply(part, parts));
-    Team gather = new Team(parts, part -> workers[part].gather(portion, part, parts));
-    return () -> {
-      for (portion = 0; portion < tiles.portions(); portion++) {
-        spread.run();
-        multiply.run();
-        gather.run();
-      }
-    };
+    this.products = products;
+    this.jobs = jobs;
+    this.kernels = kernels;
   }
 
   @Override
   public void run() {
-    work.run();
+    long start = kernels.get_data_handle().address();
+    for (PanelProduct product : products) {
+      product.place(start);
+    }
+    for (Jobs some : jobs) {
+      some.run();
+    }
   }
 
   @Override
   public String implementation() {
-    return "oneDNN " + implementation;
+    return "machine code, " + tiles.form();
   }
 }

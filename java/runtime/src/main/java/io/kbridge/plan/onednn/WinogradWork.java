@@ -1,0 +1,206 @@
+package io.kbridge.plan.onednn;
+
+import io.kbridge.plan.machine.Jobs;
+import io.kbridge.plan.machine.PanelDivision;
+import io.kbridge.plan.machine.PanelProduct;
+import io.kbridge.plan.machine.PanelShape;
+import io.kbridge.plan.machine.TileShape;
+import io.kbridge.plan.machine.TileTable;
+import io.kbridge.plan.machine.TileTransform;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+
+/** Makes the work of Winograd's algorithm: which thread transforms which tiles, and multiplies what. */
+final class WinogradWork {
+  private static final int LINE = PanelShape.VECTOR * Float.BYTES;
+  // NB: positions of a tile would have the same place in the first cache, which has room for twelve such lines.
+  private static final long APART = LINE;
+
+  private final Tiles tiles;
+  private final boolean blockedIn;
+  private final boolean blockedOut;
+  private final float[] shift;
+  private final boolean cuts;
+  private long images;
+  private long result;
+
+  /**
+   * Takes what is to be done.
+   *
+   * @param tiles how images are cut
+   * @param blockedIn whether the images' channels lie in blocks
+   * @param blockedOut whether the result's do
+   * @param shift what is added to each filter
+   * @param cuts whether what is below zero becomes zero
+   */
+  WinogradWork(Tiles tiles, boolean blockedIn, boolean blockedOut, float[] shift, boolean cuts) {
+    this.tiles = tiles;
+    this.blockedIn = blockedIn;
+    this.blockedOut = blockedOut;
+    this.shift = shift;
+    this.cuts = cuts;
+  }
+
+  /** Returns how many bytes of memory tiles of a portion take, and their products. */
+  static long bytes(Tiles tiles) {
+    return tiles.form().positions() * (step(tiles, tiles.channels()) + step(tiles, tiles.filters()));
+  }
+
+  private static long step(Tiles tiles, int channels) {
+    return (long) tiles.count() * channels * Float.BYTES + APART;
+  }
+
+  /**
+   * Makes the step.
+   *
+   * @param scratch memory for each thread that needs some
+   * @param x the address of the images
+   * @param z that of the result
+   * @return what runs, given the kernels
+   */
+  WinogradStep step(List<BytePointer> scratch, long x, long z, org.bytedeco.dnnl.memory kernels) {
+    images = x;
+    result = z;
+    List<PanelProduct> products = new ArrayList<>();
+    List<Jobs> jobs = tiles.apart() || tiles.threads() == 1 ? List.of(apart(scratch, products)) : together(scratch.get(0), products);
+    return new WinogradStep(tiles, products, jobs, kernels);
+  }
+
+  /** Each thread computes whole portions. */
+  private Jobs apart(List<BytePointer> scratch, List<PanelProduct> products) {
+    int threads = tiles.threads();
+    Jobs jobs = Jobs.of(threads);
+    for (int thread = 0; thread < threads; thread++) {
+      long spread = scratch.get(thread).address();
+      PanelProduct product = product(1);
+      product.bind(spread, step(tiles, tiles.channels()), 0, productsAt(spread), step(tiles, tiles.filters()));
+      products.add(product);
+      for (int portion = tiles.portions() * thread / threads; portion < tiles.portions() * (thread + 1) / threads; portion++) {
+        image(jobs, thread, portion, spread, 0, 1);
+        product.addTo(jobs, thread);
+        result(jobs, thread, portion, spread, 0, 1);
+      }
+    }
+    return jobs;
+  }
+
+  /** All threads work on the same portion: on some of the channels each, on some of the filters, then on some of the filters again. */
+  private List<Jobs> together(BytePointer scratch, List<PanelProduct> products) {
+    int threads = tiles.threads();
+    long spread = scratch.address();
+    PanelProduct product = product(threads);
+    product.bind(spread, step(tiles, tiles.channels()), 0, productsAt(spread), step(tiles, tiles.filters()));
+    products.add(product);
+    List<Jobs> all = new ArrayList<>();
+    for (int portion = 0; portion < tiles.portions(); portion++) {
+      Jobs spreads = Jobs.of(threads);
+      Jobs multiplies = Jobs.of(threads);
+      Jobs gathers = Jobs.of(threads);
+      for (int thread = 0; thread < threads; thread++) {
+        image(spreads, thread, portion, spread, thread, threads);
+        result(gathers, thread, portion, spread, thread, threads);
+      }
+      product.addTo(multiplies, 0);
+      all.addAll(List.of(spreads, multiplies, gathers));
+    }
+    return all;
+  }
+
+  private long productsAt(long spread) {
+    return spread + tiles.form().positions() * step(tiles, tiles.channels());
+  }
+
+  private PanelProduct product(int threads) {
+    int count = tiles.count();
+    int parts = (count + PanelShape.MOST_ROWS - 1) / PanelShape.MOST_ROWS;
+    int large = (count + parts - 1) / parts;
+    int larger = count - parts * (large - 1);
+    long[][] blocks = new long[parts][];
+    for (int i = 0; i < parts; i++) {
+      long at = LINE * ((long) i * large - Math.max(0, i - larger));
+      blocks[i] = new long[] {at, at};
+    }
+    int[][] rows = larger < parts ? new int[][] {lines(large), lines(large - 1)} : new int[][] {lines(large)};
+    PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, false);
+    PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, larger, threads, true);
+    return PanelProduct.of(shape, division, tiles.form().positions(), new float[tiles.filters()]);
+  }
+
+  private static int[] lines(int count) {
+    int[] lines = new int[count];
+    for (int i = 0; i < count; i++) {
+      lines[i] = i * LINE;
+    }
+    return lines;
+  }
+
+  // ---- Transforms ----
+
+  private void image(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
+    Pixel pixel = new Pixel(tiles.height(), tiles.width(), tiles.channels(), blockedIn);
+    TileShape shape = shape(pixel, tiles.channels());
+    TileTable table = new TileTable(tiles.form().down().span(), tiles.form().across().span());
+    int downSide = tiles.form().down().side();
+    int acrossSide = tiles.form().across().side();
+    for (int row = first(portion); row < first(portion + 1); row++) {
+      for (int column = 0; column < tiles.columns(); column++) {
+        int y = row % tiles.rows() * downSide - tiles.top();
+        int x = column * acrossSide - tiles.left();
+        table.add(images + pixel.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
+      }
+    }
+    int groups = tiles.channels() / PanelShape.VECTOR;
+    int from = groups * part / parts;
+    TileTransform.ofImage(shape).addTo(jobs, thread, table, shape, spread, from, groups * (part + 1) / parts - from);
+  }
+
+  private void result(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
+    Pixel pixel = new Pixel(tiles.resultHeight(), tiles.resultWidth(), tiles.filters(), blockedOut);
+    TileShape shape = shape(pixel, tiles.filters());
+    int downSide = tiles.form().down().side() / tiles.pool();
+    int acrossSide = tiles.form().across().side() / tiles.pool();
+    TileTable table = new TileTable(downSide, acrossSide);
+    for (int row = first(portion); row < first(portion + 1); row++) {
+      for (int column = 0; column < tiles.columns(); column++) {
+        int y = row % tiles.rows() * downSide;
+        int x = column * acrossSide;
+        table.add(result + pixel.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
+      }
+    }
+    int groups = tiles.filters() / PanelShape.VECTOR;
+    int from = groups * part / parts;
+    TileTransform.ofResult(shape, tiles.pool(), cuts, shift)
+        .addTo(jobs, thread, table, shape, productsAt(spread), from, groups * (part + 1) / parts - from);
+  }
+
+  /** Returns the first row of tiles of a portion. */
+  private int first(int portion) {
+    return Math.min(portion * tiles.portion(), tiles.allRows());
+  }
+
+  private TileShape shape(Pixel pixel, int channels) {
+    WinogradForm form = tiles.form();
+    int position = Math.toIntExact(step(tiles, channels));
+    return new TileShape(form.down().tile(), form.across().tile(), pixel.row, pixel.column, pixel.group, position, tiles.count());
+  }
+
+  /** How pixels lie in memory, in bytes. */
+  private static final class Pixel {
+    private final int row;
+    private final int column;
+    private final int group;
+    private final long sample;
+
+    Pixel(int height, int width, int channels, boolean blocked) {
+      column = (blocked ? PanelShape.VECTOR : channels) * Float.BYTES;
+      row = width * column;
+      group = blocked ? height * row : LINE;
+      sample = (long) height * width * channels * Float.BYTES;
+    }
+
+    long at(int number, int y, int x) {
+      return number * sample + (long) y * row + (long) x * column;
+    }
+  }
+}
