@@ -42,6 +42,8 @@ final class PanelCode {
   private static final int BLOCKS_LEFT = RDI;
   private static final int ROWS = RAX;
   private static final int COLUMNS = RCX;
+  // NB: one register: where the next block's rows are, until all channels are done.
+  private static final int NEXT_ROWS = RDX;
   private static final int RESULT = RDX;
   private static final int[] SAVED = {RBX, RBP, R12, R13, R15};
 
@@ -124,8 +126,8 @@ final class PanelCode {
   private void block(int width, int[] rows) {
     code.read(ROWS, BLOCK, 0);
     code.addRegister(ROWS, FIRST_ROW);
-    code.read(RESULT, BLOCK, Long.BYTES);
-    code.addRegister(RESULT, RESULT_COLUMN);
+    code.read(NEXT_ROWS, BLOCK, PanelArguments.BLOCK_BYTES);
+    code.addRegister(NEXT_ROWS, FIRST_ROW);
     code.move(COLUMNS, PANEL);
     for (int i = 0; i < rows.length * width; i++) {
       code.load(i, SHIFTS, i % width * LINE);
@@ -136,6 +138,7 @@ final class PanelCode {
       channel(channel, width, rows);
     }
     code.add(ROWS, shape.groupStride());
+    code.add(NEXT_ROWS, shape.groupStride());
     code.add(COLUMNS, PanelShape.VECTOR * width * LINE);
     if (lines > 0) {
       code.add(AHEAD, lines * LINE);
@@ -152,6 +155,9 @@ final class PanelCode {
     for (int line = lines * channel / PanelShape.VECTOR; line < lines * (channel + 1) / PanelShape.VECTOR; line++) {
       code.prefetch(AHEAD, line * LINE);
     }
+    for (int row = rows.length * channel / PanelShape.VECTOR; row < rows.length * (channel + 1) / PanelShape.VECTOR; row++) {
+      code.prefetch(NEXT_ROWS, rows[row]);
+    }
     for (int row = 0; row < rows.length; row++) {
       int number = NUMBER + row % 2;
       code.broadcast(number, ROWS, rows[row] + channel * Float.BYTES);
@@ -163,6 +169,8 @@ final class PanelCode {
 
   /** Does what is left to do with the sums, and writes them. */
   private void finish(int width, int rows) {
+    code.read(RESULT, BLOCK, Long.BYTES);
+    code.addRegister(RESULT, RESULT_COLUMN);
     if (shape.adds()) {
       code.move(RAX, RESULT);
       code.addRegister(RAX, ADDED);

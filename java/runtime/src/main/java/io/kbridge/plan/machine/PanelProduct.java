@@ -25,7 +25,7 @@ public final class PanelProduct {
     this.code = code;
     this.count = count;
     this.arguments = new Memory((long) count * division.parts() * PanelArguments.BYTES);
-    this.table = new Memory((long) division.blocks() * PanelArguments.BLOCK_BYTES);
+    this.table = new Memory((division.blocks() + 1L) * PanelArguments.BLOCK_BYTES);
     this.shifts = new Memory((long) shift.length * Float.BYTES);
     shifts.write(0, shift, 0, shift.length);
     for (int i = 0; i < division.blocks(); i++) {
@@ -60,6 +60,8 @@ public final class PanelProduct {
   public void bind(long rows, long rowsBytes, long added, long resultAt, long bytes) {
     result = resultAt;
     resultBytes = bytes;
+    // NB: behind the last block, what is asked for meanwhile: the first one of the next product.
+    table.setLong((long) division.blocks() * PanelArguments.BLOCK_BYTES, rowsBytes);
     for (int i = 0; i < count; i++) {
       for (int part = 0; part < division.parts(); part++) {
         set(i, part, PanelArguments.ROWS, rows + i * rowsBytes);
