@@ -36,9 +36,13 @@ final class Assembler {
   private static final int MAP_0F38 = 2;
   private static final int PREFIX_NONE = 0;
   private static final int PREFIX_66 = 1;
+  private static final int PREFIX_F3 = 2;
   private static final int LENGTH_512 = 0x40;
   private static final int BROADCAST = 0x10;
   private static final int ZEROING = 0x80;
+  /** Turns a length of 512 bits into one of 256. */
+  private static final int HALF_LENGTH = 0x60;
+  private static final int HALF_VECTOR = 32;
 
   private ByteBuffer code = ByteBuffer.allocate(1 << 12).order(ByteOrder.LITTLE_ENDIAN);
 
@@ -104,6 +108,24 @@ final class Assembler {
     evex(MAP_0F38, PREFIX_66, 0xB8, sum, a, base, offset, SCALAR, BROADCAST);
   }
 
+  /** Adds the products of two vectors of pairs of bfloat16 numbers, both of a pair. */
+  void addPairs(int sum, int a, int b) {
+    evex(MAP_0F38, PREFIX_F3, 0x52, sum, a, b);
+  }
+
+  /** Reads a vector of bfloat16 numbers, and makes them float32. */
+  void loadHalf(int vector, int base, int offset) {
+    evex(MAP_0F38, PREFIX_66, 0x33, vector, 0, base, offset, HALF_VECTOR, 0);
+    evex(MAP_0F, PREFIX_66, 0x72, 6, vector, vector);
+    bytes(16);
+  }
+
+  /** Writes a vector as bfloat16 numbers, rounded; changes it. */
+  void storeHalf(int base, int offset, int vector) {
+    evex(MAP_0F38, PREFIX_F3, 0x72, vector, 0, vector);
+    evex(MAP_0F, PREFIX_NONE, 0x11, vector, 0, base, offset, HALF_VECTOR, HALF_LENGTH);
+  }
+
   /** Takes the larger numbers of two vectors, those of the second where one is NaN. */
   void max(int result, int a, int b) {
     evex(MAP_0F, PREFIX_NONE, 0x5F, result, a, b);
@@ -147,7 +169,7 @@ final class Assembler {
 
   private void prefixes(int map, int prefix, int reg, int second, int b, int x, int more) {
     int first = (~reg >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | (~reg >> 4 & 1) << 4 | map;
-    bytes(0x62, first, (~second & 15) << 3 | 4 | prefix, LENGTH_512 | (~second >> 4 & 1) << 3 | more);
+    bytes(0x62, first, (~second & 15) << 3 | 4 | prefix, (LENGTH_512 | (~second >> 4 & 1) << 3) ^ more);
   }
 
   // ---- General registers ----

@@ -16,7 +16,7 @@ import static io.kbridge.plan.machine.Assembler.RDX;
 import static io.kbridge.plan.machine.Assembler.RSI;
 
 /**
- * Writes the code of a product by panels. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
+ * Writes the code of a product by panels, of float32 or bfloat16 numbers. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
  * registers from the first channel to the last. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
  * longer than one that has it in the caches, where oneDNN's code first reads a panel and then computes.
  *
@@ -134,12 +134,12 @@ final class PanelCode {
     }
     code.set(GROUPS_LEFT, shape.groups());
     Assembler.Label group = code.here();
-    for (int channel = 0; channel < PanelShape.VECTOR; channel++) {
-      channel(channel, width, rows);
+    for (int step = 0; step < shape.vectorsOfGroup(); step++) {
+      step(step, width, rows);
     }
     code.add(ROWS, shape.groupStride());
     code.add(NEXT_ROWS, shape.groupStride());
-    code.add(COLUMNS, PanelShape.VECTOR * width * LINE);
+    code.add(COLUMNS, shape.vectorsOfGroup() * width * LINE);
     if (lines > 0) {
       code.add(AHEAD, lines * LINE);
     }
@@ -148,22 +148,35 @@ final class PanelCode {
     finish(width, rows.length);
   }
 
-  private void channel(int channel, int width, int[] rows) {
+  /** Adds the products of one channel, or of a pair of bfloat16 ones, and asks for a part of what is read later. */
+  private void step(int step, int width, int[] rows) {
     for (int i = 0; i < width; i++) {
-      code.load(FACTOR + i, COLUMNS, (channel * width + i) * LINE);
+      code.load(FACTOR + i, COLUMNS, (step * width + i) * LINE);
     }
-    for (int line = lines * channel / PanelShape.VECTOR; line < lines * (channel + 1) / PanelShape.VECTOR; line++) {
+    for (int line = share(lines, step); line < share(lines, step + 1); line++) {
       code.prefetch(AHEAD, line * LINE);
     }
-    for (int row = rows.length * channel / PanelShape.VECTOR; row < rows.length * (channel + 1) / PanelShape.VECTOR; row++) {
+    for (int row = share(rows.length, step); row < share(rows.length, step + 1); row++) {
       code.prefetch(NEXT_ROWS, rows[row]);
     }
     for (int row = 0; row < rows.length; row++) {
       int number = NUMBER + row % 2;
-      code.broadcast(number, ROWS, rows[row] + channel * Float.BYTES);
+      code.broadcast(number, ROWS, rows[row] + step * Float.BYTES);
       for (int i = 0; i < width; i++) {
-        code.addProduct(row * width + i, number, FACTOR + i);
+        multiply(row * width + i, number, FACTOR + i);
       }
+    }
+  }
+
+  private int share(int all, int step) {
+    return all * step / shape.vectorsOfGroup();
+  }
+
+  private void multiply(int sum, int number, int factor) {
+    if (shape.halfFactors()) {
+      code.addPairs(sum, number, factor);
+    } else {
+      code.addProduct(sum, number, factor);
     }
   }
 
@@ -179,14 +192,24 @@ final class PanelCode {
       code.zero(ZERO);
     }
     for (int i = 0; i < rows * width; i++) {
-      int offset = i / width * shape.rowStep() + i % width * shape.columnStep();
-      if (shape.adds()) {
-        code.add(i, RAX, offset);
-      }
-      if (shape.cuts()) {
-        code.max(i, i, ZERO);
-      }
-      code.store(RESULT, offset, i);
+      write(i, i / width * shape.rowStep() + i % width * shape.columnStep());
+    }
+  }
+
+  private void write(int sum, int offset) {
+    if (shape.adds() && shape.halfResult()) {
+      code.loadHalf(NUMBER, RAX, offset);
+      code.sum(sum, sum, NUMBER);
+    } else if (shape.adds()) {
+      code.add(sum, RAX, offset);
+    }
+    if (shape.cuts()) {
+      code.max(sum, sum, ZERO);
+    }
+    if (shape.halfResult()) {
+      code.storeHalf(RESULT, offset, sum);
+    } else {
+      code.store(RESULT, offset, sum);
     }
   }
 }

@@ -62,10 +62,10 @@ public final class PanelDivision {
     return blocks[block][1];
   }
 
-  /** Returns how many lines of memory each block asks for with each group of channels, so that all of a part ask for a panel. */
-  int lines() {
+  /** Returns how many of a group's vectors each block asks for, so that all blocks of a part ask for a panel. */
+  int lines(PanelShape shape) {
     int each = byPanels ? blocks.length : Math.max(1, blocks.length / parts);
-    return (PanelShape.WIDTH * PanelShape.VECTOR + each - 1) / each;
+    return (PanelShape.WIDTH * shape.vectorsOfGroup() + each - 1) / each;
   }
 
   /** Returns a part's first vector of columns. */

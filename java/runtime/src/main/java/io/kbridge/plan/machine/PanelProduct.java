@@ -44,7 +44,7 @@ public final class PanelProduct {
    * @return the products, or null where the system does not let us have code of ours
    */
   public static PanelProduct of(PanelShape shape, PanelDivision division, int count, float[] shift) {
-    MachineCode code = MachineCode.of(PanelCode.write(shape, division.lines()));
+    MachineCode code = MachineCode.of(PanelCode.write(shape, division.lines(shape)));
     return code == null ? null : new PanelProduct(shape, division, code, count, shift);
   }
 

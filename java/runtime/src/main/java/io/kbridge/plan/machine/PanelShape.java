@@ -19,6 +19,8 @@ public final class PanelShape {
   private final int columnStep;
   private final boolean adds;
   private final boolean cuts;
+  private final boolean halfFactors;
+  private final boolean halfResult;
 
   /**
    * Describes a product.
@@ -30,8 +32,11 @@ public final class PanelShape {
    * @param columnStep from 16 columns of the result to the next 16
    * @param adds whether numbers are added that lie as the result does
    * @param cuts whether what is below zero becomes zero
+   * @param halfFactors whether both factors are bfloat16 numbers, the second one in pairs of channels; sums are float32 all the same
+   * @param halfResult whether the result, and what is added, are bfloat16 numbers
    */
-  public PanelShape(int groups, int groupStride, int[][] rows, int rowStep, int columnStep, boolean adds, boolean cuts) {
+  public PanelShape(
+      int groups, int groupStride, int[][] rows, int rowStep, int columnStep, boolean adds, boolean cuts, boolean halfFactors, boolean halfResult) {
     this.groups = groups;
     this.groupStride = groupStride;
     this.rows = rows;
@@ -39,6 +44,8 @@ public final class PanelShape {
     this.columnStep = columnStep;
     this.adds = adds;
     this.cuts = cuts;
+    this.halfFactors = halfFactors;
+    this.halfResult = halfResult;
   }
 
   int groups() {
@@ -69,6 +76,19 @@ public final class PanelShape {
     return cuts;
   }
 
+  boolean halfFactors() {
+    return halfFactors;
+  }
+
+  boolean halfResult() {
+    return halfResult;
+  }
+
+  /** Returns how many vectors of each 16 columns there are for a group of channels. */
+  int vectorsOfGroup() {
+    return halfFactors ? VECTOR / 2 : VECTOR;
+  }
+
   /**
    * Returns how many bytes a panel takes.
    *
@@ -76,6 +96,6 @@ public final class PanelShape {
    * @return the bytes
    */
   public int panelBytes(int width) {
-    return groups * VECTOR * width * VECTOR * Float.BYTES;
+    return groups * vectorsOfGroup() * width * VECTOR * Float.BYTES;
   }
 }

@@ -87,7 +87,7 @@ final class Convolution {
     if (pairs != null) {
       return pairs;
     }
-    OpMapping panels = numbers == Numbers.FLOAT && !depthwise ? Panels.lower(site, x, w, window, affine, to(site.isBlocked(site.result()))) : null;
+    OpMapping panels = small == null && !depthwise ? lowerPanels() : null;
     if (panels != null) {
       return panels;
     }
@@ -103,6 +103,10 @@ final class Convolution {
     }
     OpMapping rows = depthwise && numbers == Numbers.FLOAT && groups < MANY ? lower(Form.named(from(false), to(false), ROWS)) : null;
     return rows == null ? lower(Form.direct(from(false), to(false))) : rows;
+  }
+
+  private OpMapping lowerPanels() {
+    return Panels.lower(site, x, w, window, affine, from(site.isBlocked(site.chain().source())), to(site.isBlocked(site.result())));
   }
 
   /** Finds a faster way than the direct one, by Winograd's algorithm; null if there is none. */

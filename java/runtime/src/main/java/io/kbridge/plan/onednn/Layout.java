@@ -45,6 +45,11 @@ final class Layout {
     return wanted == numbers ? this : new Layout(shape, runs, blocked, wanted);
   }
 
+  /** Tells whether channels lie in blocks. */
+  boolean isBlocked() {
+    return blocked;
+  }
+
   /** Tells how the numbers are stored. */
   Numbers numbers() {
     return numbers;

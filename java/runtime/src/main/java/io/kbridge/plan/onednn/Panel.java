@@ -2,6 +2,7 @@ package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.machine.PanelShape;
 import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 
 /** Matrices cut into panels, as machine code of ours multiplies with them. */
 final class Panel {
@@ -22,5 +23,29 @@ final class Panel {
         packed.put(given, channel * filters + column, Math.min(most, filters - column));
       }
     }
+  }
+
+  /** Does the same with numbers rounded to bfloat16, those of two channels in turn. */
+  static void packHalf(float[] given, int channels, ShortBuffer packed) {
+    int filters = given.length / channels;
+    int most = PanelShape.WIDTH * PanelShape.VECTOR;
+    short[] pairs = new short[2 * most];
+    for (int column = 0; column < filters; column += most) {
+      int width = Math.min(most, filters - column);
+      for (int channel = 0; channel < channels; channel += 2) {
+        for (int i = 0; i < width; i++) {
+          int at = channel * filters + column + i;
+          pairs[2 * i] = half(given[at]);
+          pairs[2 * i + 1] = half(given[at + filters]);
+        }
+        packed.put(pairs, 0, 2 * width);
+      }
+    }
+  }
+
+  /** Rounds a finite number to the nearest bfloat16 one, and to the even one of two that are as near. */
+  private static short half(float number) {
+    int bits = Float.floatToRawIntBits(number);
+    return (short) (bits + 0x7FFF + (bits >> 16 & 1) >> 16);
   }
 }

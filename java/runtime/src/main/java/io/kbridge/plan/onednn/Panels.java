@@ -15,6 +15,8 @@ import io.kbridge.plan.machine.PanelShape;
 import java.util.List;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.ShortPointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -31,16 +33,18 @@ final class Panels {
   private final INDArray w;
   private final Affine affine;
   private final PostOps post;
+  private final Layout from;
   private final Layout to;
   private final String added;
   private final PanelProduct product;
 
-  private Panels(Site site, INDArray x, INDArray w, Affine affine, PostOps post, Layout to, PanelProduct product) {
+  private Panels(Site site, INDArray x, INDArray w, Affine affine, PostOps post, Layout from, Layout to, PanelProduct product) {
     this.site = site;
     this.x = x;
     this.w = w;
     this.affine = affine;
     this.post = post;
+    this.from = from;
     this.to = to;
     this.added = added(site, affine.links());
     this.product = product;
@@ -54,32 +58,38 @@ final class Panels {
    * @param w the kernel
    * @param window where it lies
    * @param affine what goes into the kernel and the shift
+   * @param from the layout of the images, with the numbers that are multiplied
    * @param to the layout of the result
    * @return what compiles it, or null if oneDNN has to compute it
    */
-  static OpMapping lower(Site site, INDArray x, INDArray w, Window window, Affine affine, Layout to) {
-    if (!suits(site, x, w, window) || !Jobs.isPossible() || !OneDnn.hasWideVectors() || !finishes(site, affine.links(), to)) {
+  static OpMapping lower(Site site, INDArray x, INDArray w, Window window, Affine affine, Layout from, Layout to) {
+    if (!suits(site, x, w, window, from, to) || !Jobs.isPossible() || !OneDnn.hasWideVectors() || !finishes(site, affine.links(), to)) {
       return null;
     }
     PostOps post = PostOps.of(site, to, affine.links(), true);
-    PanelProduct product = post == null ? null : product(site, x, w, window, affine, to);
-    return product == null ? null : new Panels(site, x, w, affine, post, to, product)::compile;
+    PanelProduct product = post == null ? null : product(site, w, window, affine, from, to);
+    return product == null ? null : new Panels(site, x, w, affine, post, from, to, product)::compile;
   }
 
-  private static boolean suits(Site site, INDArray x, INDArray w, Window window) {
-    boolean full = site.session().numbers(site.chain().source()) == Numbers.FLOAT && site.session().numbers(site.result()) == Numbers.FLOAT;
-    boolean whole = full && w.rank() == 4 && w.size(2) == x.size(3) && w.size(2) % PanelShape.VECTOR == 0 && w.size(3) % PanelShape.VECTOR == 0;
-    return whole && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded() && w.length() * Float.BYTES >= LARGE;
+  private static boolean suits(Site site, INDArray x, INDArray w, Window window, Layout from, Layout to) {
+    boolean whole = w.rank() == 4 && w.size(2) == x.size(3) && w.size(2) % PanelShape.VECTOR == 0 && w.size(3) % PanelShape.VECTOR == 0;
+    boolean stored = site.session().numbers(site.chain().source()) == from.numbers() && !to.numbers().isSmall();
+    return whole && stored && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded()
+        && w.length() * bytes(from) >= LARGE;
   }
 
-  private static PanelProduct product(Site site, INDArray x, INDArray w, Window window, Affine affine, Layout to) {
+  private static long bytes(Layout from) {
+    return from.numbers() == Numbers.HALF ? Short.BYTES : Float.BYTES;
+  }
+
+  private static PanelProduct product(Site site, INDArray w, Window window, Affine affine, Layout from, Layout to) {
     String added = added(site, affine.links());
-    boolean blockedIn = site.isBlocked(site.chain().source());
-    Pixels pixels = new Pixels(x.shape(), blockedIn, to.shape(), site.isBlocked(site.result()), window.strides());
+    Pixels pixels = new Pixels(from, to, window.strides());
     boolean cuts = site.chain().links().size() > affine.links() + (added == null ? 0 : 1);
     int vectors = Math.toIntExact(w.size(3) / PanelShape.VECTOR);
     // NB: what is more to read is not read by all threads.
-    PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), w.length() > x.length());
+    boolean byPanels = w.length() > NativeArrays.length(from.shape());
+    PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), byPanels);
     return PanelProduct.of(pixels.shape(added != null, cuts), division, 1, affine.shift());
   }
 
@@ -94,11 +104,16 @@ final class Panels {
   private static boolean finishes(Site site, int first, Layout to) {
     List<GraphNode> links = site.chain().links();
     String added = added(site, first);
-    if (added != null && (site.isBlocked(added) != site.isBlocked(site.result()) || site.array(added).length() != NativeArrays.length(to.shape()))) {
+    if (added != null && !liesAlike(site, added, to)) {
       return false;
     }
     int rest = links.size() - first - (added == null ? 0 : 1);
     return rest == 0 || rest == 1 && cuts(links.get(links.size() - 1));
+  }
+
+  private static boolean liesAlike(Site site, String value, Layout to) {
+    boolean whole = site.array(value).length() == NativeArrays.length(to.shape());
+    return whole && site.isBlocked(value) == to.isBlocked() && site.session().numbers(value) == to.numbers();
   }
 
   private static boolean cuts(GraphNode node) {
@@ -116,15 +131,22 @@ final class Panels {
   }
 
   private memory kernel() {
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " in panels";
+    boolean half = from.numbers() == Numbers.HALF;
+    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + (half ? " in bfloat16 panels" : " in panels");
     INDArray content = w;
     Affine factors = affine;
-    return site.weights().filled(key, site.session().own(OneDnn.plain(w.length())), into -> pack(factors.scaled(OneDnn.content(content)), content, into));
+    long numbers = w.length() * bytes(from) / Float.BYTES;
+    return site.weights().filled(key, site.session().own(OneDnn.plain(numbers)), into -> pack(factors.scaled(OneDnn.content(content)), content, half, into));
   }
 
-  private static void pack(float[] scaled, INDArray content, memory into) {
-    try (FloatPointer start = new FloatPointer(into.get_data_handle())) {
-      Panel.pack(scaled, Math.toIntExact(content.size(2)), start.capacity(scaled.length).asBuffer());
+  private static void pack(float[] scaled, INDArray content, boolean half, memory into) {
+    int channels = Math.toIntExact(content.size(2));
+    try (Pointer start = into.get_data_handle()) {
+      if (half) {
+        Panel.packHalf(scaled, channels, new ShortPointer(start).capacity(scaled.length).asBuffer());
+      } else {
+        Panel.pack(scaled, channels, new FloatPointer(start).capacity(scaled.length).asBuffer());
+      }
     }
   }
 }

@@ -28,27 +28,28 @@ final class Pixels {
   /**
    * Cuts images.
    *
-   * @param image the shape of the images
-   * @param blockedIn whether their channels lie in blocks
-   * @param result the shape of the result
-   * @param blockedOut whether its channels do
+   * @param images the images
+   * @param result the result
    * @param strides how many rows and columns are between the pixels that are read
    */
-  Pixels(long[] image, boolean blockedIn, long[] result, boolean blockedOut, long[] strides) {
+  Pixels(Layout images, Layout result, long[] strides) {
+    long[] image = images.shape();
+    long[] resultShape = result.shape();
+    boolean blocked = images.isBlocked() || result.isBlocked();
     boolean dense = strides[0] == 1 && strides[1] == 1;
     // NB: with channels last the pixels of all samples are one after the other.
-    long joined = dense && !blockedIn && !blockedOut ? image[0] : 1;
+    long joined = dense && !blocked ? image[0] : 1;
     samples = Math.toIntExact(image[0] / joined);
     this.strides = strides;
     width = image[2];
-    outWidth = result[2];
-    from = new Lie(joined * image[1] * image[2], image[3], blockedIn);
-    to = new Lie(joined * result[1] * result[2], result[3], blockedOut);
+    outWidth = resultShape[2];
+    from = new Lie(joined * image[1] * image[2], images);
+    to = new Lie(joined * resultShape[1] * resultShape[2], result);
     int most = from.pixel % ALIKE == 0 ? MOST_ALIKE : PanelShape.MOST_ROWS;
     boolean byRows = !dense && outWidth <= most;
     unit = byRows ? Math.toIntExact(outWidth) : 1;
-    int units = Math.toIntExact(dense ? to.pixels : byRows ? result[1] : outWidth);
-    runs = Math.toIntExact(dense || byRows ? 1 : result[1]);
+    int units = Math.toIntExact(dense ? to.pixels : byRows ? resultShape[1] : outWidth);
+    runs = Math.toIntExact(dense || byRows ? 1 : resultShape[1]);
     int parts = (units + most / unit - 1) / (most / unit);
     large = (units + parts - 1) / parts;
     count = units - parts * (large - 1);
@@ -89,7 +90,7 @@ final class Pixels {
   PanelShape shape(boolean adds, boolean cuts) {
     int[][] rows = rest > 0 ? new int[][] {rows(large), rows(large - 1)} : new int[][] {rows(large)};
     int groups = Math.toIntExact(from.channels / PanelShape.VECTOR);
-    return new PanelShape(groups, from.group, rows, Math.toIntExact(to.pixel), to.group, adds, cuts);
+    return new PanelShape(groups, from.group, rows, Math.toIntExact(to.pixel), to.group, adds, cuts, from.half, to.half);
   }
 
   private int[] rows(int size) {
@@ -103,17 +104,20 @@ final class Pixels {
   /** How pixels lie in memory. */
   private static final class Lie {
     private final long pixels;
+    private final boolean half;
     private final long channels;
     private final long sample;
     private final long pixel;
     private final int group;
 
-    Lie(long pixels, long channels, boolean blocked) {
+    Lie(long pixels, Layout layout) {
       this.pixels = pixels;
-      this.channels = channels;
-      this.sample = pixels * channels * Float.BYTES;
-      this.pixel = (blocked ? PanelShape.VECTOR : channels) * Float.BYTES;
-      this.group = Math.toIntExact((blocked ? pixels : 1) * PanelShape.VECTOR * Float.BYTES);
+      this.half = layout.numbers() == Numbers.HALF;
+      this.channels = layout.channels();
+      long bytes = half ? Short.BYTES : Float.BYTES;
+      this.sample = pixels * channels * bytes;
+      this.pixel = (layout.isBlocked() ? PanelShape.VECTOR : channels) * bytes;
+      this.group = Math.toIntExact((layout.isBlocked() ? pixels : 1) * PanelShape.VECTOR * bytes);
     }
   }
 }

@@ -122,7 +122,7 @@ final class WinogradWork {
       blocks[i] = new long[] {at, at};
     }
     int[][] rows = larger < parts ? new int[][] {lines(large), lines(large - 1)} : new int[][] {lines(large)};
-    PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, false);
+    PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, false, false, false);
     PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, larger, threads, true);
     return PanelProduct.of(shape, division, tiles.form().positions(), new float[tiles.filters()]);
   }
