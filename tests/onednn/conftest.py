@@ -15,6 +15,12 @@ def winograd(jvm: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
+def panels(jvm: Any) -> Iterator[Callable[[str], None]]:
+    """Gives a function that decides about products by panels, for models loaded later."""
+    yield from _deciding("io.kbridge.onednn.panels")
+
+
+@pytest.fixture
 def dividing(jvm: Any) -> Iterator[Callable[[str], None]]:
     """Gives a function that decides whether cores share out samples, for models loaded later."""
     yield from _deciding("io.kbridge.divide")

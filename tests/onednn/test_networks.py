@@ -13,7 +13,7 @@ from kbridge.jvm.cpu import cpu_flags
 from kbridge.parity.reference import record
 from tests.weights import calibrate, randomise
 
-WAYS = ("never", "always", "copies", "tiles", "tiles2")
+WAYS = ("never", "always", "copies", "tiles", "tiles2", "blocks")
 
 
 def images(*shape: int) -> np.ndarray:
@@ -204,7 +204,7 @@ def check(
 
 
 def threads(way: str) -> int | None:
-    """Tiles are for plans on one core."""
+    """Tiles are computed by one thread, or by several."""
     return 1 if way.startswith("tiles") else None
 
 
@@ -214,7 +214,7 @@ def test_small_networks(exported, winograd, build, shape, way):
     winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    farthest = FARTHEST.get(build.__name__, 1e-6) if way.startswith("tiles") else 1e-6
+    farthest = FARTHEST.get(build.__name__, 1e-6) if way in ("tiles", "tiles2", "blocks") else 1e-6
     steps = check(model, x, exported, threads(way), farthest)
     assert all(step["implementation"].startswith(("oneDNN", "machine code")) for step in steps), steps
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
@@ -228,6 +228,7 @@ def test_small_networks(exported, winograd, build, shape, way):
     [
         ("always", {"wino_": 2}, residual, (3, 17, 19, 3)),
         ("tiles", {"Winograd 4x3": 4}, tiled, (2, 19, 22, 32)),
+        ("blocks", {"Winograd 4x3": 4}, tiled, (2, 19, 22, 32)),
         ("tiles", {"Winograd 4x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
         ("tiles2", {"Winograd 2x3": 2, "Winograd 2x5": 2}, tiled_more, (3, 41, 40, 96)),
         (

@@ -24,10 +24,19 @@ import java.util.stream.Collectors;
 public final class OneDnnEngine implements Engine {
   /**
    * The system property that decides for oneDNN's code for Winograd's algorithm, with channels in blocks everywhere ({@code always}) or last elsewhere
-   * ({@code copies}), for ours in the largest tiles there are ({@code tiles}) or in those of 2x2 ({@code tiles2}), or against the algorithm
-   * ({@code never}), not the clock ({@code measure}).
+   * ({@code copies}), for ours in the largest tiles there are ({@code tiles}), in those of 2x2 ({@code tiles2}), or in the largest with channels in blocks
+   * everywhere ({@code blocks}), or against the algorithm ({@code never}), not the clock ({@code measure}).
    */
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
+
+  /**
+   * The system property that decides which convolutions of single pixels our machine code computes: {@code always} all that it can, {@code never} none, otherwise those with
+   * large kernels.
+   */
+  public static final String PANELS = "io.kbridge.onednn.panels";
+
+  // NB: kernels that are not in the caches. Smaller ones take as long either way.
+  private static final long LARGE_KERNEL = 1L << 19;
 
   private final String choice;
   private final Weights weights;
@@ -38,6 +47,7 @@ public final class OneDnnEngine implements Engine {
   // NB: for each number of threads. What is faster on one core need not be on two.
   private final Map<Integer, Boolean> preferred = new ConcurrentHashMap<>();
   private final Boolean decided;
+  private final long leastPanels;
   private volatile boolean keepsBlocks = true;
 
   /**
@@ -74,7 +84,9 @@ public final class OneDnnEngine implements Engine {
     weights = new Weights(packed);
     // NB: Winograd's algorithm is there for float32 only.
     choice = bfloat16 || calibration != null ? "never" : System.getProperty(WINOGRAD, "measure");
-    decided = choice.equals("measure") ? null : Boolean.valueOf(choice.equals("always"));
+    decided = choice.equals("measure") ? null : Boolean.valueOf(choice.equals("always") || choice.equals("blocks"));
+    String panels = System.getProperty(PANELS, "large");
+    leastPanels = panels.equals("always") ? 0 : panels.equals("never") ? Long.MAX_VALUE : LARGE_KERNEL;
   }
 
   @Override
@@ -154,7 +166,7 @@ public final class OneDnnEngine implements Engine {
     if (choice.equals("never")) {
       return null;
     }
-    if (choice.startsWith("tiles")) {
+    if (choice.startsWith("tiles") || choice.equals("blocks")) {
       return Trial.tiled();
     }
     return decided != null ? trial.apply(false) : Trial.known(key, () -> trial.apply(true));
@@ -164,6 +176,11 @@ public final class OneDnnEngine implements Engine {
   List<WinogradForm> forms() {
     Predicate<WinogradForm> excluded = form -> choice.equals("never") || choice.equals("tiles2") && form == WinogradForm.FOUR_BY_THREE;
     return Arrays.stream(WinogradForm.values()).filter(excluded.negate()).collect(Collectors.toList());
+  }
+
+  /** Returns how many bytes a kernel of single pixels has at least that our machine code multiplies with. */
+  long leastPanels() {
+    return leastPanels;
   }
 
   /** Returns memory to measure in; plans are compiled one at a time. */

@@ -226,6 +226,11 @@ final class OneDnnSession implements Engine.Session {
     return engine.forms();
   }
 
+  /** Returns how many bytes a kernel of single pixels has at least that our machine code multiplies with. */
+  long leastPanels() {
+    return engine.leastPanels();
+  }
+
   /** Returns memory for things that are run to find out how long they take; it is given back when the plan is complete. */
   Ground ground() {
     return engine.ground();

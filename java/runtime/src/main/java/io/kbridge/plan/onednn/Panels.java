@@ -25,9 +25,6 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * two cores instead of 0.21. What follows may be a sum with another array, and a ReLU.
  */
 final class Panels {
-  // NB: of a kernel that is not in the caches. Smaller ones take as long either way.
-  private static final long LARGE = 1L << 19;
-
   private final Site site;
   private final INDArray x;
   private final INDArray w;
@@ -75,7 +72,7 @@ final class Panels {
     boolean whole = w.rank() == 4 && w.size(2) == x.size(3) && w.size(2) % PanelShape.VECTOR == 0 && w.size(3) % PanelShape.VECTOR == 0;
     boolean stored = site.session().numbers(site.chain().source()) == from.numbers() && !to.numbers().isSmall();
     return whole && stored && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded()
-        && w.length() * bytes(from) >= LARGE;
+        && w.length() * bytes(from) >= site.session().leastPanels();
   }
 
   private static long bytes(Layout from) {
