@@ -131,6 +131,11 @@ final class Assembler {
     evex(MAP_0F, PREFIX_NONE, 0x5F, result, a, b);
   }
 
+  /** Takes the smaller numbers of a vector and one number in memory. */
+  void min(int vector, int base, int offset) {
+    evex(MAP_0F, PREFIX_NONE, 0x5D, vector, vector, base, offset, SCALAR, BROADCAST);
+  }
+
   /** Copies a vector. */
   void copy(int to, int from) {
     evex(MAP_0F, PREFIX_NONE, 0x28, to, 0, from);

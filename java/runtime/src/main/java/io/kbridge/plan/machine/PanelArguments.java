@@ -6,8 +6,10 @@ final class PanelArguments {
   static final int ROWS = 0;
   /** How far what is added lies from the result. */
   static final int ADDED = 8;
+  /** What the result is at most, a float32. */
+  static final int MOST = 16;
 
-  private static final int FIRST_PANELS = 16;
+  private static final int FIRST_PANELS = 24;
   private static final int PANELS_BYTES = 40;
   private static final int FIRST_BLOCKS = FIRST_PANELS + PanelShape.WIDTH * PANELS_BYTES;
   private static final int BLOCKS_BYTES = 16;

@@ -188,7 +188,7 @@ final class PanelCode {
       code.move(RAX, RESULT);
       code.addRegister(RAX, ADDED);
     }
-    if (shape.cuts()) {
+    if (shape.cut().belowZero()) {
       code.zero(ZERO);
     }
     for (int i = 0; i < rows * width; i++) {
@@ -203,8 +203,11 @@ final class PanelCode {
     } else if (shape.adds()) {
       code.add(sum, RAX, offset);
     }
-    if (shape.cuts()) {
+    if (shape.cut().belowZero()) {
       code.max(sum, sum, ZERO);
+    }
+    if (shape.cut().above()) {
+      code.min(sum, ARGUMENTS, PanelArguments.MOST);
     }
     if (shape.halfResult()) {
       code.storeHalf(RESULT, offset, sum);

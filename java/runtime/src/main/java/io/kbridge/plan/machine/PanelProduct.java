@@ -66,6 +66,7 @@ public final class PanelProduct {
       for (int part = 0; part < division.parts(); part++) {
         set(i, part, PanelArguments.ROWS, rows + i * rowsBytes);
         set(i, part, PanelArguments.ADDED, shape.adds() ? added - resultAt : 0);
+        arguments.setFloat(at(i, part) + PanelArguments.MOST, shape.cut().most());
         for (int size = 0; size < shape.rows().length; size++) {
           set(i, part, PanelArguments.blocks(size, PanelArguments.COUNT), division.blockCount(part, size));
           long first = (long) division.firstBlock(part, size) * PanelArguments.BLOCK_BYTES;

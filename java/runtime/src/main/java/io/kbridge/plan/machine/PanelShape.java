@@ -18,7 +18,7 @@ public final class PanelShape {
   private final int rowStep;
   private final int columnStep;
   private final boolean adds;
-  private final boolean cuts;
+  private final Cut cut;
   private final boolean halfFactors;
   private final boolean halfResult;
 
@@ -31,19 +31,19 @@ public final class PanelShape {
    * @param rowStep from one row of the result to the next
    * @param columnStep from 16 columns of the result to the next 16
    * @param adds whether numbers are added that lie as the result does
-   * @param cuts whether what is below zero becomes zero
+   * @param cut which sums become others
    * @param halfFactors whether both factors are bfloat16 numbers, the second one in pairs of channels; sums are float32 all the same
    * @param halfResult whether the result, and what is added, are bfloat16 numbers
    */
   public PanelShape(
-      int groups, int groupStride, int[][] rows, int rowStep, int columnStep, boolean adds, boolean cuts, boolean halfFactors, boolean halfResult) {
+      int groups, int groupStride, int[][] rows, int rowStep, int columnStep, boolean adds, Cut cut, boolean halfFactors, boolean halfResult) {
     this.groups = groups;
     this.groupStride = groupStride;
     this.rows = rows;
     this.rowStep = rowStep;
     this.columnStep = columnStep;
     this.adds = adds;
-    this.cuts = cuts;
+    this.cut = cut;
     this.halfFactors = halfFactors;
     this.halfResult = halfResult;
   }
@@ -72,8 +72,8 @@ public final class PanelShape {
     return adds;
   }
 
-  boolean cuts() {
-    return cuts;
+  Cut cut() {
+    return cut;
   }
 
   boolean halfFactors() {

@@ -8,6 +8,7 @@ import io.kbridge.plan.OpContext;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Step;
 import io.kbridge.plan.Threads;
+import io.kbridge.plan.machine.Cut;
 import io.kbridge.plan.machine.Jobs;
 import io.kbridge.plan.machine.PanelDivision;
 import io.kbridge.plan.machine.PanelProduct;
@@ -82,12 +83,12 @@ final class Panels {
   private static PanelProduct product(Site site, INDArray w, Window window, Affine affine, Layout from, Layout to) {
     String added = added(site, affine.links());
     Pixels pixels = new Pixels(from, to, window.strides());
-    boolean cuts = site.chain().links().size() > affine.links() + (added == null ? 0 : 1);
+    Cut cut = cut(site, affine.links() + (added == null ? 0 : 1));
     int vectors = Math.toIntExact(w.size(3) / PanelShape.VECTOR);
     // NB: what is more to read is not read by all threads.
     boolean byPanels = w.length() > NativeArrays.length(from.shape());
     PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), byPanels);
-    return PanelProduct.of(pixels.shape(added != null, cuts), division, 1, affine.shift());
+    return PanelProduct.of(pixels.shape(added != null, cut), division, 1, affine.shift());
   }
 
   /** Returns the array that is added, or null. */
@@ -97,15 +98,13 @@ final class Panels {
     return sums ? Binary.beside(links.get(first), site.chain().before(first)) : null;
   }
 
-  /** Tells whether what follows is nothing, the sum with an array that lies as the result does, a ReLU, or both. */
+  /** Tells whether what follows is nothing, the sum with an array that lies as the result does, a ReLU (or one that is cut above as well), or both. */
   private static boolean finishes(Site site, int first, Layout to) {
-    List<GraphNode> links = site.chain().links();
     String added = added(site, first);
     if (added != null && !liesAlike(site, added, to)) {
       return false;
     }
-    int rest = links.size() - first - (added == null ? 0 : 1);
-    return rest == 0 || rest == 1 && cuts(links.get(links.size() - 1));
+    return cut(site, first + (added == null ? 0 : 1)) != null;
   }
 
   private static boolean liesAlike(Site site, String value, Layout to) {
@@ -113,9 +112,18 @@ final class Panels {
     return whole && site.isBlocked(value) == to.isBlocked() && site.session().numbers(value) == to.numbers();
   }
 
-  private static boolean cuts(GraphNode node) {
-    List<Eltwise> found = Eltwise.of(node);
-    return found != null && found.size() == 1 && found.get(0).function() == algorithm.eltwise_relu && found.get(0).alpha() == 0;
+  /** Returns what the links from one on do with numbers; null if it is something else. */
+  private static Cut cut(Site site, int first) {
+    List<GraphNode> links = site.chain().links();
+    List<Eltwise> found = first == links.size() - 1 ? Eltwise.of(links.get(first)) : null;
+    if (found == null || found.size() != 1) {
+      return first == links.size() ? Cut.NONE : null;
+    }
+    Eltwise function = found.get(0);
+    if (function.function() == algorithm.eltwise_bounded_relu) {
+      return Cut.between(function.alpha());
+    }
+    return function.function() == algorithm.eltwise_relu && function.alpha() == 0 ? Cut.BELOW_ZERO : null;
   }
 
   private Step compile(OpContext context) {

@@ -1,5 +1,6 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.plan.machine.Cut;
 import io.kbridge.plan.machine.PanelShape;
 import java.util.ArrayList;
 import java.util.List;
@@ -87,10 +88,10 @@ final class Pixels {
   }
 
   /** Describes the product. */
-  PanelShape shape(boolean adds, boolean cuts) {
+  PanelShape shape(boolean adds, Cut cut) {
     int[][] rows = rest > 0 ? new int[][] {rows(large), rows(large - 1)} : new int[][] {rows(large)};
     int groups = Math.toIntExact(from.channels / PanelShape.VECTOR);
-    return new PanelShape(groups, from.group, rows, Math.toIntExact(to.pixel), to.group, adds, cuts, from.half, to.half);
+    return new PanelShape(groups, from.group, rows, Math.toIntExact(to.pixel), to.group, adds, cut, from.half, to.half);
   }
 
   private int[] rows(int size) {

@@ -1,5 +1,6 @@
 package io.kbridge.plan.onednn;
 
+import io.kbridge.plan.machine.Cut;
 import io.kbridge.plan.machine.Jobs;
 import io.kbridge.plan.machine.PanelDivision;
 import io.kbridge.plan.machine.PanelProduct;
@@ -122,7 +123,7 @@ final class WinogradWork {
       blocks[i] = new long[] {at, at};
     }
     int[][] rows = larger < parts ? new int[][] {lines(large), lines(large - 1)} : new int[][] {lines(large)};
-    PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, false, false, false);
+    PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, Cut.NONE, false, false);
     PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, larger, threads, true);
     return PanelProduct.of(shape, division, tiles.form().positions(), new float[tiles.filters()]);
   }
