@@ -10,7 +10,6 @@ import static io.kbridge.plan.machine.Assembler.RSP;
 
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
-import io.kbridge.plan.Team;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -56,7 +55,7 @@ public final class Jobs {
    * @return true on Linux on x86-64, where native code uses GNU's OpenMP; whether the processor has AVX-512 is not looked at
    */
   public static boolean isPossible() {
-    return MachineCode.isPossible() && Team.isThere();
+    return MachineCode.isPossible() && Gomp.isThere();
   }
 
   /**
@@ -88,15 +87,15 @@ public final class Jobs {
     if (data == null) {
       lay();
     }
-    Team.call(code.address(), Pointer.nativeValue(data), lists.size());
+    Gomp.GOMP_parallel(code.address(), Pointer.nativeValue(data), lists.size(), 0);
   }
 
   /** Writes down what the code reads. */
   private void lay() {
     data = new Memory(LIST + (long) lists.size() * LIST_BYTES);
     jobs = new Memory(Math.max(1, lists.stream().mapToInt(List::size).sum()) * JOB_BYTES);
-    data.setLong(THREAD_NUMBER, Team.function("omp_get_thread_num"));
-    data.setLong(THREAD_COUNT, Team.function("omp_get_num_threads"));
+    data.setLong(THREAD_NUMBER, Gomp.function("omp_get_thread_num"));
+    data.setLong(THREAD_COUNT, Gomp.function("omp_get_num_threads"));
     data.setLong(LISTS, lists.size());
     long at = 0;
     for (int i = 0; i < lists.size(); i++) {

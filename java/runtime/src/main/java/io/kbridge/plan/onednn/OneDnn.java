@@ -7,7 +7,6 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_vnni;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
 
 import java.util.function.Supplier;
-import org.bytedeco.dnnl.dnnl_blocking_desc_t;
 import org.bytedeco.dnnl.engine;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive_desc;
@@ -112,19 +111,6 @@ final class OneDnn {
   /** Names what a primitive does and the code that does it, such as {@code convolution brgconv:avx512_core}. */
   static String implementation(primitive_desc_base description) {
     return description.get_kind().intern().name() + " " + description.impl_info_str().getString();
-  }
-
-  /** Names the order of a matrix's numbers: two layouts of the same size with the same name are the same. */
-  static String order(memory.desc matrix) {
-    dnnl_blocking_desc_t blocking = matrix.data().format_desc_blocking();
-    StringBuilder name = new StringBuilder();
-    for (int i = 0; i < matrix.data().ndims(); i++) {
-      name.append(blocking.strides().get(i)).append(' ');
-    }
-    for (int i = 0; i < blocking.inner_nblks(); i++) {
-      name.append(blocking.inner_idxs().get(i)).append(':').append(blocking.inner_blks().get(i)).append(' ');
-    }
-    return name.toString().trim();
   }
 
   /** Copies the content of a float32 array. */

@@ -45,11 +45,6 @@ enum WinogradForm {
     return tiles >= fewest && tiles <= most;
   }
 
-  /** Tells whether oneDNN has no code of its own for such kernels. */
-  boolean isOurs() {
-    return down.kernel() != 3 || across.kernel() != 3;
-  }
-
   /** Returns what is done along the height. */
   WinogradAxis down() {
     return down;
