@@ -21,6 +21,12 @@ def panels(jvm: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
+def machine_code(jvm: Any) -> Iterator[Callable[[str], None]]:
+    """Gives a function that decides whether there is code of ours, for models loaded later."""
+    yield from _deciding("io.kbridge.machineCode")
+
+
+@pytest.fixture
 def dividing(jvm: Any) -> Iterator[Callable[[str], None]]:
     """Gives a function that decides whether cores share out samples, for models loaded later."""
     yield from _deciding("io.kbridge.divide")

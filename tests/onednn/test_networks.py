@@ -152,7 +152,7 @@ def pooled_tiles() -> keras.Model:
     b = layers.MaxPooling2D(2, padding="same")(layers.Conv2D(48, 3, use_bias=False)(x))
     c = layers.MaxPooling2D(2)(layers.Conv2D(32, 3)(a))
     d = layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same")(a))
-    d = layers.ReLU()(layers.MaxPooling2D(2)(layers.ReLU()(d)))
+    d = layers.ReLU()(layers.MaxPooling2D(2)(layers.ReLU(max_value=6)(d)))
     return keras.Model(x, [b, c, d])
 
 
@@ -203,6 +203,11 @@ def check(
     return ours.plan_steps(x)
 
 
+def is_fast(step: dict) -> bool:
+    """Tells whether a step is not one of ND4J's."""
+    return step["implementation"].startswith(("oneDNN", "machine code"))
+
+
 def threads(way: str) -> int | None:
     """Tiles are computed by one thread, or by several."""
     return 1 if way.startswith("tiles") else None
@@ -214,9 +219,10 @@ def test_small_networks(exported, winograd, build, shape, way):
     winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    farthest = FARTHEST.get(build.__name__, 1e-6) if way in ("tiles", "tiles2", "blocks") else 1e-6
+    in_tiles = way in ("tiles", "tiles2", "blocks")
+    farthest = FARTHEST.get(build.__name__, 1e-6) if in_tiles else 1e-6
     steps = check(model, x, exported, threads(way), farthest)
-    assert all(step["implementation"].startswith(("oneDNN", "machine code")) for step in steps), steps
+    assert all(is_fast(step) for step in steps), steps
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)
 
 
@@ -384,4 +390,4 @@ def test_applications(exported, winograd, name, size, way):
     x = images(2, size, size, 3)
     model = calibrate(randomise(getattr(keras.applications, name)(weights=None)), x)
     steps = check(model, x, exported, threads(way))
-    assert all(step["implementation"].startswith(("oneDNN", "machine code")) for step in steps), steps
+    assert all(is_fast(step) for step in steps), steps

@@ -22,7 +22,7 @@ def images(*shape: int) -> np.ndarray:
 
 
 def pointwise() -> keras.Model:
-    """Columns that panels do not divide; sums, in place or not; strides in small and wide images."""
+    """Columns that panels do not divide; sums, in place or not; strides in images of all sizes."""
     x = layers.Input((19, 31, 32))
     a = layers.Conv2D(48, 1, activation="relu")(x)
     b = layers.BatchNormalization()(layers.Conv2D(48, 1, use_bias=False)(a))
@@ -131,6 +131,18 @@ def test_large_kernels_use_them(exported, winograd):
     for build, shape, count in ((deep, (1, 9, 5, 1024), 2), (small, (1, 7, 7, 64), 0)):
         steps = exported(randomise(build()), engine="onednn").plan_steps(images(*shape))
         assert sum("panels" in step["implementation"] for step in steps) == count, steps
+
+
+def test_where_there_can_be_no_code_of_ours(exported, winograd, panels, machine_code):
+    winograd("tiles")
+    panels("always")
+    machine_code("never")
+    x = images(3, 19, 31, 32)
+    model = calibrate(randomise(pointwise()), x)
+    ours = exported(model, engine="onednn")
+    check(ours, model, x, 2e-5, 1e-6)
+    steps = ours.plan_steps(x)
+    assert all(step["implementation"].startswith("oneDNN") for step in steps), steps
 
 
 def test_threads_get_the_same_bits(exported, panels):

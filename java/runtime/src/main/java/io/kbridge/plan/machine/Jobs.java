@@ -10,6 +10,7 @@ import static io.kbridge.plan.machine.Assembler.RSP;
 
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
+import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -42,8 +43,13 @@ public final class Jobs {
   private Memory data;
   private Memory jobs;
 
-  private Jobs(MachineCode code, int threads) {
-    this.code = code;
+  /**
+   * Starts without any.
+   *
+   * @param threads how many threads share them out
+   */
+  public Jobs(int threads) {
+    this.code = MachineCode.of(write());
     for (int i = 0; i < threads; i++) {
       lists.add(new ArrayList<>());
     }
@@ -52,21 +58,11 @@ public final class Jobs {
   /**
    * Tells whether there can be code of ours.
    *
-   * @return true on Linux on x86-64, where native code uses GNU's OpenMP; whether the processor has AVX-512 is not looked at
+   * @return true on Linux on x86-64, if native code uses GNU's OpenMP, and the system lets us have memory for code; whether the processor has AVX-512 is not
+   *     looked at
    */
   public static boolean isPossible() {
     return MachineCode.isPossible() && Gomp.isThere();
-  }
-
-  /**
-   * Starts without any.
-   *
-   * @param threads how many threads share them out
-   * @return the lists, or null where the system does not let us have code of ours
-   */
-  public static Jobs of(int threads) {
-    MachineCode code = MachineCode.of(write());
-    return code == null ? null : new Jobs(code, threads);
   }
 
   /**
@@ -88,6 +84,8 @@ public final class Jobs {
       lay();
     }
     Gomp.GOMP_parallel(code.address(), Pointer.nativeValue(data), lists.size(), 0);
+    // NB: or code and arguments might be given back while they are used.
+    Reference.reachabilityFence(this);
   }
 
   /** Writes down what the code reads. */

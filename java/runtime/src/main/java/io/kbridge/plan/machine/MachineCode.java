@@ -14,6 +14,9 @@ import java.util.Map;
  * when nobody refers to the object any more. Immutable; any number of threads may run it.
  */
 public final class MachineCode {
+  /** The system property that lets there be none, if it is {@code never}. */
+  public static final String MACHINE_CODE = "io.kbridge.machineCode";
+
   // NB: equal code is there once, or each copy would be read from memory: a network has the same shapes again and again.
   private static final Map<ByteBuffer, WeakReference<MachineCode>> KNOWN = new HashMap<>();
   private static final Cleaner CLEANER = Cleaner.create();
@@ -34,14 +37,15 @@ public final class MachineCode {
    * Makes code executable.
    *
    * @param code the code; it must not depend on where it lies
-   * @return the function, for as long as somebody refers to this object, or null where the system lets nobody do that
+   * @return the function, for as long as somebody refers to this object
+   * @throws IllegalStateException if the system has no memory for it
    */
-  public static MachineCode of(byte[] code) {
+  static MachineCode of(byte[] code) {
     ByteBuffer key = ByteBuffer.wrap(code);
     synchronized (KNOWN) {
       WeakReference<MachineCode> known = KNOWN.get(key);
       MachineCode found = known == null ? null : known.get();
-      return found == null && isPossible() ? write(key) : found;
+      return found == null ? write(key) : found;
     }
   }
 
@@ -49,12 +53,12 @@ public final class MachineCode {
     byte[] code = key.array();
     long start = call("mmap", new Pointer(0), (long) code.length, READ | WRITE, PRIVATE_ANONYMOUS, NO_FILE, 0L);
     if (start == FAILED) {
-      return null;
+      throw new IllegalStateException("Expected memory for " + code.length + " bytes of machine code. Received: none. Free some memory.");
     }
     new Pointer(start).write(0, code, 0, code.length);
     if ((int) call("mprotect", new Pointer(start), (long) code.length, READ | EXECUTE) != 0) {
       call("munmap", new Pointer(start), (long) code.length);
-      return null;
+      throw new IllegalStateException("Expected memory that may be executed. Received: a refusal of the system. Set " + MACHINE_CODE + " to never.");
     }
     MachineCode made = new MachineCode(start);
     KNOWN.put(key, new WeakReference<>(made));
@@ -76,21 +80,32 @@ public final class MachineCode {
     return NativeLibrary.getProcess().getFunction(function).invokeLong(arguments);
   }
 
-  /**
-   * Tells whether this is a system whose code we write.
-   *
-   * @return true on Linux on x86-64
-   */
-  public static boolean isPossible() {
-    return Platform.isLinux() && Platform.isIntel() && Platform.is64Bit();
+  /** Tells whether this is Linux on x86-64, code of ours is wanted, and the system allows it. */
+  static boolean isPossible() {
+    return !System.getProperty(MACHINE_CODE, "").equals("never") && Allowed.IS;
   }
 
-  /**
-   * Returns where the function begins.
-   *
-   * @return the address
-   */
-  public long address() {
+  /** Returns where the function begins. */
+  long address() {
     return start;
+  }
+
+  /** Found out once. */
+  private static final class Allowed {
+    private static final boolean IS = find();
+
+    private static boolean find() {
+      if (!Platform.isLinux() || !Platform.isIntel() || !Platform.is64Bit()) {
+        return false;
+      }
+      try {
+        Assembler code = new Assembler();
+        code.giveBack();
+        return of(code.code()).address() != 0;
+      } catch (IllegalStateException e) {
+        // NB: the answer to a question; oneDNN, which writes code as well, will say what it thinks of that.
+        return false;
+      }
+    }
   }
 }

@@ -19,10 +19,18 @@ public final class PanelProduct {
   private long result;
   private long resultBytes;
 
-  private PanelProduct(PanelShape shape, PanelDivision division, MachineCode code, int count, float[] shift) {
+  /**
+   * Prepares products.
+   *
+   * @param shape what is computed
+   * @param division who computes it
+   * @param count how many products there are
+   * @param shift what sums begin with, one number for each column
+   */
+  public PanelProduct(PanelShape shape, PanelDivision division, int count, float[] shift) {
     this.shape = shape;
     this.division = division;
-    this.code = code;
+    this.code = MachineCode.of(PanelCode.write(shape, division.lines(shape)));
     this.count = count;
     this.arguments = new Memory((long) count * division.parts() * PanelArguments.BYTES);
     this.table = new Memory((division.blocks() + 1L) * PanelArguments.BLOCK_BYTES);
@@ -32,20 +40,6 @@ public final class PanelProduct {
       table.setLong((long) i * PanelArguments.BLOCK_BYTES, division.rowAt(i));
       table.setLong((long) i * PanelArguments.BLOCK_BYTES + Long.BYTES, division.resultAt(i));
     }
-  }
-
-  /**
-   * Prepares products.
-   *
-   * @param shape what is computed
-   * @param division who computes it
-   * @param count how many products there are
-   * @param shift what sums begin with, one number for each column
-   * @return the products, or null where the system does not let us have code of ours
-   */
-  public static PanelProduct of(PanelShape shape, PanelDivision division, int count, float[] shift) {
-    MachineCode code = MachineCode.of(PanelCode.write(shape, division.lines(shape)));
-    return code == null ? null : new PanelProduct(shape, division, code, count, shift);
   }
 
   /**

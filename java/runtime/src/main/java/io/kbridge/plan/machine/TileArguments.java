@@ -14,7 +14,10 @@ final class TileArguments {
   /** Of results: what is added to the first group. */
   static final int SHIFTS = 40;
 
-  static final int CONSTANTS = 48;
+  /** What results are at most, a float32. */
+  static final int MOST = 48;
+
+  static final int CONSTANTS = 56;
 
   /** How many bytes are said of one tile: where its first pixel is, and where its masks are, if it has some. */
   static final int TILE_BYTES = 16;

@@ -42,21 +42,21 @@ final class TileCode {
 
   private final TileShape shape;
   private final int pool;
-  private final boolean cuts;
+  private final Cut cut;
   private final boolean ofResult;
   private final Constants constants = new Constants(TileArguments.CONSTANTS);
   private final Assembler code = new Assembler();
 
-  private TileCode(TileShape shape, boolean ofResult, int pool, boolean cuts) {
+  private TileCode(TileShape shape, boolean ofResult, int pool, Cut cut) {
     this.shape = shape;
     this.ofResult = ofResult;
     this.pool = pool;
-    this.cuts = cuts;
+    this.cut = cut;
   }
 
   /** Takes the code that transforms an image. */
   static TileCode ofImage(TileShape shape) {
-    return new TileCode(shape, false, 1, false);
+    return new TileCode(shape, false, 1, Cut.NONE);
   }
 
   /**
@@ -64,10 +64,10 @@ final class TileCode {
    *
    * @param shape how they lie
    * @param pool how many rows and columns a window of a pooling for the largest has; 1 without one
-   * @param cuts whether what is below zero becomes zero
+   * @param cut which sums become others
    */
-  static TileCode ofResult(TileShape shape, int pool, boolean cuts) {
-    return new TileCode(shape, true, pool, cuts);
+  static TileCode ofResult(TileShape shape, int pool, Cut cut) {
+    return new TileCode(shape, true, pool, cut);
   }
 
   /** Returns the numbers that the code reads; known when it has been written. */
@@ -178,7 +178,7 @@ final class TileCode {
     TileAxis down = shape.down();
     TileAxis across = shape.across();
     code.load(SHIFT, SHIFTS, 0);
-    if (cuts) {
+    if (cut.belowZero()) {
       code.zero(ZERO);
     }
     for (int column = 0; column < across.span(); column++) {
@@ -199,8 +199,11 @@ final class TileCode {
 
   private void finish(int row, int column, int register, boolean masked) {
     code.sum(register, register, SHIFT);
-    if (cuts) {
+    if (cut.belowZero()) {
       code.max(register, register, ZERO);
+    }
+    if (cut.above()) {
+      code.min(register, ARGUMENTS, TileArguments.MOST);
     }
     if (pool == 1) {
       writePixel(row, column, register, masked);

@@ -5,13 +5,17 @@ import com.sun.jna.Pointer;
 
 /** A transform of Winograd's algorithm, ready to be given to threads. Immutable. */
 public final class TileTransform {
+  private final TileShape shape;
   private final MachineCode code;
   private final Constants constants;
   private final Memory shifts;
+  private final Cut cut;
 
-  private TileTransform(MachineCode code, Constants constants, float[] shift) {
-    this.code = code;
-    this.constants = constants;
+  private TileTransform(TileShape shape, TileCode code, Cut cut, float[] shift) {
+    this.shape = shape;
+    this.code = MachineCode.of(code.write());
+    this.constants = code.constants();
+    this.cut = cut;
     this.shifts = shift == null ? null : new Memory((long) shift.length * Float.BYTES);
     if (shift != null) {
       shifts.write(0, shift, 0, shift.length);
@@ -22,10 +26,10 @@ public final class TileTransform {
    * Takes the transform of an image.
    *
    * @param shape how its tiles lie
-   * @return the transform, or null where the system does not let us have code of ours
+   * @return the transform
    */
   public static TileTransform ofImage(TileShape shape) {
-    return of(TileCode.ofImage(shape), null);
+    return new TileTransform(shape, TileCode.ofImage(shape), Cut.NONE, null);
   }
 
   /**
@@ -33,17 +37,12 @@ public final class TileTransform {
    *
    * @param shape how its tiles lie
    * @param pool how many rows and columns a window of a pooling for the largest has, whose windows lie side by side; 1 without one
-   * @param cuts whether what is below zero becomes zero
+   * @param cut which sums become others
    * @param shift what is added before that, one number for each channel
-   * @return the transform, or null where the system does not let us have code of ours
+   * @return the transform
    */
-  public static TileTransform ofResult(TileShape shape, int pool, boolean cuts, float[] shift) {
-    return of(TileCode.ofResult(shape, pool, cuts), shift);
-  }
-
-  private static TileTransform of(TileCode code, float[] shift) {
-    MachineCode function = MachineCode.of(code.write());
-    return function == null ? null : new TileTransform(function, code.constants(), shift);
+  public static TileTransform ofResult(TileShape shape, int pool, Cut cut, float[] shift) {
+    return new TileTransform(shape, TileCode.ofResult(shape, pool, cut), cut, shift);
   }
 
   /**
@@ -52,12 +51,11 @@ public final class TileTransform {
    * @param jobs the lists
    * @param thread which of them
    * @param tiles the tiles
-   * @param shape how they lie, as it was when the transform was taken
    * @param spread where the transform of the first tile's first group is
    * @param firstGroup the first group of 16 channels to transform
    * @param groups how many
    */
-  public void addTo(Jobs jobs, int thread, TileTable tiles, TileShape shape, long spread, int firstGroup, int groups) {
+  public void addTo(Jobs jobs, int thread, TileTable tiles, long spread, int firstGroup, int groups) {
     Memory arguments = new Memory(constants.end());
     arguments.setLong(TileArguments.TILES, Pointer.nativeValue(tiles.address()));
     arguments.setLong(TileArguments.COUNT, tiles.count());
@@ -66,6 +64,7 @@ public final class TileTransform {
     arguments.setLong(TileArguments.SPREAD, spread + (long) firstGroup * shape.tilesStep());
     long shift = shifts == null ? 0 : Pointer.nativeValue(shifts) + (long) firstGroup * PanelShape.VECTOR * Float.BYTES;
     arguments.setLong(TileArguments.SHIFTS, shift);
+    arguments.setFloat(TileArguments.MOST, cut.most());
     constants.write(arguments);
     if (tiles.count() > 0 && groups > 0) {
       jobs.add(thread, code, arguments, this, tiles);

@@ -65,8 +65,7 @@ final class Panels {
       return null;
     }
     PostOps post = PostOps.of(site, to, affine.links(), true);
-    PanelProduct product = post == null ? null : product(site, w, window, affine, from, to);
-    return product == null ? null : new Panels(site, x, w, affine, post, from, to, product)::compile;
+    return post == null ? null : new Panels(site, x, w, affine, post, from, to, product(site, w, window, affine, from, to))::compile;
   }
 
   private static boolean suits(Site site, INDArray x, INDArray w, Window window, Layout from, Layout to) {
@@ -83,12 +82,12 @@ final class Panels {
   private static PanelProduct product(Site site, INDArray w, Window window, Affine affine, Layout from, Layout to) {
     String added = added(site, affine.links());
     Pixels pixels = new Pixels(from, to, window.strides());
-    Cut cut = cut(site, affine.links() + (added == null ? 0 : 1));
+    Cut cut = cut(site, affine.links());
     int vectors = Math.toIntExact(w.size(3) / PanelShape.VECTOR);
     // NB: what is more to read is not read by all threads.
     boolean byPanels = w.length() > NativeArrays.length(from.shape());
     PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), byPanels);
-    return PanelProduct.of(pixels.shape(added != null, cut), division, 1, affine.shift());
+    return new PanelProduct(pixels.shape(added != null, cut), division, 1, affine.shift());
   }
 
   /** Returns the array that is added, or null. */
@@ -104,7 +103,12 @@ final class Panels {
     if (added != null && !liesAlike(site, added, to)) {
       return false;
     }
-    return cut(site, first + (added == null ? 0 : 1)) != null;
+    return cut(site, first) != null;
+  }
+
+  /** Returns what is done with sums; null if it is something else. */
+  private static Cut cut(Site site, int first) {
+    return Cuts.of(site, first + (added(site, first) == null ? 0 : 1), site.chain().links().size());
   }
 
   private static boolean liesAlike(Site site, String value, Layout to) {
@@ -112,25 +116,11 @@ final class Panels {
     return whole && site.isBlocked(value) == to.isBlocked() && site.session().numbers(value) == to.numbers();
   }
 
-  /** Returns what the links from one on do with numbers; null if it is something else. */
-  private static Cut cut(Site site, int first) {
-    List<GraphNode> links = site.chain().links();
-    List<Eltwise> found = first == links.size() - 1 ? Eltwise.of(links.get(first)) : null;
-    if (found == null || found.size() != 1) {
-      return first == links.size() ? Cut.NONE : null;
-    }
-    Eltwise function = found.get(0);
-    if (function.function() == algorithm.eltwise_bounded_relu) {
-      return Cut.between(function.alpha());
-    }
-    return function.function() == algorithm.eltwise_relu && function.alpha() == 0 ? Cut.BELOW_ZERO : null;
-  }
-
   private Step compile(OpContext context) {
     INDArray z = Results.place(context, site, to, post);
     INDArray other = added == null ? z : site.array(added);
     product.bind(NativeArrays.address(x), 0, NativeArrays.address(other), NativeArrays.address(z), 0);
-    Jobs jobs = Jobs.of(Threads.allowed());
+    Jobs jobs = new Jobs(Threads.allowed());
     product.addTo(jobs, 0);
     return new PanelStep(product, jobs, kernel());
   }

@@ -1,11 +1,10 @@
 package io.kbridge.plan.onednn;
 
-import static org.bytedeco.dnnl.global.dnnl.algorithm;
-
 import io.kbridge.graph.GraphNode;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Threads;
+import io.kbridge.plan.machine.Cut;
 import io.kbridge.plan.machine.Jobs;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
@@ -21,10 +20,9 @@ import org.bytedeco.javacpp.Pointer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * A convolution by one form of Winograd's algorithm, of arrays whose channels lie last: transforms of images and results are loops in Java, what
- * lies between is products of matrices by oneDNN, one for each number of a tile. oneDNN's own code for the algorithm wants channels in blocks, and is for
- * kernels of 3x3 only. On one core it is slower for small images, on several for large ones: it transforms an image as a whole, and writes what does not
- * fit into the caches past them.
+ * A convolution by one form of Winograd's algorithm, in machine code of ours: transforms of images and results, and between them products of matrices, one for
+ * each number of a tile. oneDNN's own code for the algorithm wants channels in blocks, and is for kernels of 3x3 only. It transforms an image as a whole, and
+ * writes what does not fit into the caches past them; its products wait for kernels.
  */
 final class Winograd {
   // NB: Java's buffers count in int.
@@ -58,9 +56,7 @@ final class Winograd {
    */
   static List<Winograd> find(Site site, INDArray x, INDArray w, Window window, Affine affine) {
     List<Winograd> found = new ArrayList<>();
-    boolean finishes = cuts(site, affine) || affine.links() == functions(site);
-    boolean writable = Jobs.isPossible() && Jobs.of(1) != null;
-    if (!finishes || !OneDnn.hasWideVectors() || !writable) {
+    if (cut(site, affine) == null || !OneDnn.hasWideVectors() || !Jobs.isPossible()) {
       return found;
     }
     for (WinogradForm form : site.session().forms()) {
@@ -111,10 +107,9 @@ final class Winograd {
     return site.chain().links().size() - (pool(site) > 1 ? 1 : 0);
   }
 
-  /** Tells whether all that is left of the chain, before a pooling, is a ReLU. */
-  private static boolean cuts(Site site, Affine affine) {
-    List<Eltwise> found = functions(site) == affine.links() + 1 ? Eltwise.of(site.chain().links().get(affine.links())) : null;
-    return found != null && found.size() == 1 && found.get(0).function() == algorithm.eltwise_relu && found.get(0).alpha() == 0;
+  /** Returns what is left of the chain, before a pooling; null if machine code of ours does not know it. */
+  private static Cut cut(Site site, Affine affine) {
+    return Cuts.of(site, affine.links(), functions(site));
   }
 
   WinogradForm form() {
@@ -179,7 +174,7 @@ final class Winograd {
    */
   WinogradStep step(boolean blockedIn, boolean blockedOut, IntFunction<BytePointer> scratch, long x, long z, memory kernels) {
     List<BytePointer> own = IntStream.range(0, threads()).mapToObj(scratch).collect(Collectors.toList());
-    return new WinogradWork(tiles, blockedIn, blockedOut, affine.shift(), cuts(site, affine)).step(own, x, z, kernels);
+    return new WinogradWork(tiles, blockedIn, blockedOut, affine.shift(), cut(site, affine)).step(own, x, z, kernels);
   }
 
   /** Lets the kernels be anything in some memory, where all of them have room. */

@@ -10,6 +10,7 @@ import io.kbridge.plan.machine.TileTable;
 import io.kbridge.plan.machine.TileTransform;
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.BytePointer;
 
 /** Makes the work of Winograd's algorithm: which thread transforms which tiles, and multiplies what. */
@@ -19,10 +20,10 @@ final class WinogradWork {
   private static final long APART = LINE;
 
   private final Tiles tiles;
-  private final boolean blockedIn;
-  private final boolean blockedOut;
-  private final float[] shift;
-  private final boolean cuts;
+  private final Pixel from;
+  private final Pixel to;
+  private final TileTransform toTiles;
+  private final TileTransform toResult;
   private long images;
   private long result;
 
@@ -33,14 +34,14 @@ final class WinogradWork {
    * @param blockedIn whether the images' channels lie in blocks
    * @param blockedOut whether the result's do
    * @param shift what is added to each filter
-   * @param cuts whether what is below zero becomes zero
+   * @param cut which sums become others
    */
-  WinogradWork(Tiles tiles, boolean blockedIn, boolean blockedOut, float[] shift, boolean cuts) {
+  WinogradWork(Tiles tiles, boolean blockedIn, boolean blockedOut, float[] shift, Cut cut) {
     this.tiles = tiles;
-    this.blockedIn = blockedIn;
-    this.blockedOut = blockedOut;
-    this.shift = shift;
-    this.cuts = cuts;
+    this.from = new Pixel(tiles.height(), tiles.width(), tiles.channels(), blockedIn);
+    this.to = new Pixel(tiles.resultHeight(), tiles.resultWidth(), tiles.filters(), blockedOut);
+    this.toTiles = TileTransform.ofImage(shape(from, tiles.channels()));
+    this.toResult = TileTransform.ofResult(shape(to, tiles.filters()), tiles.pool(), cut, shift);
   }
 
   /** Returns how many bytes of memory tiles of a portion take, and their products. */
@@ -58,9 +59,9 @@ final class WinogradWork {
    * @param scratch memory for each thread that needs some
    * @param x the address of the images
    * @param z that of the result
-   * @return what runs, given the kernels
+   * @param kernels the kernels of all positions, one after the other
    */
-  WinogradStep step(List<BytePointer> scratch, long x, long z, org.bytedeco.dnnl.memory kernels) {
+  WinogradStep step(List<BytePointer> scratch, long x, long z, memory kernels) {
     images = x;
     result = z;
     List<PanelProduct> products = new ArrayList<>();
@@ -71,7 +72,7 @@ final class WinogradWork {
   /** Each thread computes whole portions. */
   private Jobs apart(List<BytePointer> scratch, List<PanelProduct> products) {
     int threads = tiles.threads();
-    Jobs jobs = Jobs.of(threads);
+    Jobs jobs = new Jobs(threads);
     for (int thread = 0; thread < threads; thread++) {
       long spread = scratch.get(thread).address();
       PanelProduct product = product(1);
@@ -95,9 +96,9 @@ final class WinogradWork {
     products.add(product);
     List<Jobs> all = new ArrayList<>();
     for (int portion = 0; portion < tiles.portions(); portion++) {
-      Jobs spreads = Jobs.of(threads);
-      Jobs multiplies = Jobs.of(threads);
-      Jobs gathers = Jobs.of(threads);
+      Jobs spreads = new Jobs(threads);
+      Jobs multiplies = new Jobs(threads);
+      Jobs gathers = new Jobs(threads);
       for (int thread = 0; thread < threads; thread++) {
         image(spreads, thread, portion, spread, thread, threads);
         result(gathers, thread, portion, spread, thread, threads);
@@ -125,7 +126,7 @@ final class WinogradWork {
     int[][] rows = larger < parts ? new int[][] {lines(large), lines(large - 1)} : new int[][] {lines(large)};
     PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, Cut.NONE, false, false);
     PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, larger, threads, true);
-    return PanelProduct.of(shape, division, tiles.form().positions(), new float[tiles.filters()]);
+    return new PanelProduct(shape, division, tiles.form().positions(), new float[tiles.filters()]);
   }
 
   private static int[] lines(int count) {
@@ -138,9 +139,8 @@ final class WinogradWork {
 
   // ---- Transforms ----
 
+  /** Adds the transform of some of a portion's channels. */
   private void image(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
-    Pixel pixel = new Pixel(tiles.height(), tiles.width(), tiles.channels(), blockedIn);
-    TileShape shape = shape(pixel, tiles.channels());
     TileTable table = new TileTable(tiles.form().down().span(), tiles.form().across().span());
     int downSide = tiles.form().down().side();
     int acrossSide = tiles.form().across().side();
@@ -148,17 +148,16 @@ final class WinogradWork {
       for (int column = 0; column < tiles.columns(); column++) {
         int y = row % tiles.rows() * downSide - tiles.top();
         int x = column * acrossSide - tiles.left();
-        table.add(images + pixel.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
+        table.add(images + from.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
       }
     }
     int groups = tiles.channels() / PanelShape.VECTOR;
-    int from = groups * part / parts;
-    TileTransform.ofImage(shape).addTo(jobs, thread, table, shape, spread, from, groups * (part + 1) / parts - from);
+    int first = groups * part / parts;
+    toTiles.addTo(jobs, thread, table, spread, first, groups * (part + 1) / parts - first);
   }
 
+  /** Adds the transform of some of a portion's filters. */
   private void result(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
-    Pixel pixel = new Pixel(tiles.resultHeight(), tiles.resultWidth(), tiles.filters(), blockedOut);
-    TileShape shape = shape(pixel, tiles.filters());
     int downSide = tiles.form().down().side() / tiles.pool();
     int acrossSide = tiles.form().across().side() / tiles.pool();
     TileTable table = new TileTable(downSide, acrossSide);
@@ -166,13 +165,12 @@ final class WinogradWork {
       for (int column = 0; column < tiles.columns(); column++) {
         int y = row % tiles.rows() * downSide;
         int x = column * acrossSide;
-        table.add(result + pixel.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
+        table.add(result + to.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
       }
     }
     int groups = tiles.filters() / PanelShape.VECTOR;
-    int from = groups * part / parts;
-    TileTransform.ofResult(shape, tiles.pool(), cuts, shift)
-        .addTo(jobs, thread, table, shape, productsAt(spread), from, groups * (part + 1) / parts - from);
+    int first = groups * part / parts;
+    toResult.addTo(jobs, thread, table, productsAt(spread), first, groups * (part + 1) / parts - first);
   }
 
   /** Returns the first row of tiles of a portion. */

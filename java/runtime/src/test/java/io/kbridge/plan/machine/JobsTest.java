@@ -21,7 +21,7 @@ public class JobsTest {
   @Test
   public void eachJobIsDoneOnceInEachRunAndInItsPlace() {
     // NB: more lists than there may be threads; one has no jobs.
-    Jobs jobs = Jobs.of(LISTS);
+    Jobs jobs = new Jobs(LISTS);
     Memory[] numbers = new Memory[LISTS];
     for (int list = 0; list < LISTS - 1; list++) {
       numbers[list] = new Memory(Long.BYTES);
@@ -39,7 +39,7 @@ public class JobsTest {
 
   @Test
   public void jobsMayBeAddedBetweenRuns() {
-    Jobs jobs = Jobs.of(1);
+    Jobs jobs = new Jobs(1);
     Memory number = new Memory(Long.BYTES);
     number.setLong(0, 0);
     jobs.run();
@@ -63,7 +63,7 @@ public class JobsTest {
     number.setLong(0, 0);
     long sum = 0;
     for (int i = 0; i < 2000; i++) {
-      Jobs jobs = Jobs.of(2);
+      Jobs jobs = new Jobs(2);
       jobs.add(i % 2, adding(i), number);
       jobs.run();
       sum += i;
