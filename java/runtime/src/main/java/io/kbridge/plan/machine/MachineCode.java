@@ -102,8 +102,8 @@ public final class MachineCode {
         Assembler code = new Assembler();
         code.giveBack();
         return of(code.code()).address() != 0;
-      } catch (IllegalStateException e) {
-        // NB: the answer to a question; oneDNN, which writes code as well, will say what it thinks of that.
+      } catch (LinkageError | IllegalStateException e) {
+        // NB: the answer to a question: no JNA, or no memory for code.
         return false;
       }
     }

@@ -13,6 +13,7 @@ public final class PanelDivision {
   private final int large;
   private final int parts;
   private final boolean byPanels;
+  private final double unevenness;
 
   /**
    * Divides a product.
@@ -31,6 +32,16 @@ public final class PanelDivision {
     double panels = unevenness(panelCount()) * panelCount() * PanelShape.WIDTH / vectors;
     double rows = unevenness(blocks.length);
     this.byPanels = byPanels ? panels <= EVEN || panels <= rows : rows > EVEN && panels < rows;
+    this.unevenness = this.byPanels ? panels : rows;
+  }
+
+  /**
+   * Returns how much more than its share the part with the most work gets.
+   *
+   * @return one if all parts are equal
+   */
+  public double unevenness() {
+    return unevenness;
   }
 
   /** Returns how much more than its share of some pieces a part gets at most. */

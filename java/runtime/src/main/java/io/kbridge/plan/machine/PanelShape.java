@@ -89,13 +89,8 @@ public final class PanelShape {
     return halfFactors ? VECTOR / 2 : VECTOR;
   }
 
-  /**
-   * Returns how many bytes a panel takes.
-   *
-   * @param width how many vectors of columns it has
-   * @return the bytes
-   */
-  public int panelBytes(int width) {
+  /** Returns how many bytes a panel takes that has so many vectors of columns. */
+  int panelBytes(int width) {
     return groups * vectorsOfGroup() * width * VECTOR * Float.BYTES;
   }
 }

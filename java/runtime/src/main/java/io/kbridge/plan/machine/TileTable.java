@@ -2,8 +2,7 @@ package io.kbridge.plan.machine;
 
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -11,20 +10,22 @@ import java.util.Map;
 public final class TileTable {
   private final int rows;
   private final int columns;
-  private final List<long[]> tiles = new ArrayList<>();
-  private final Map<List<Long>, Integer> masks = new LinkedHashMap<>();
-  private Memory table;
-  private Memory masksTable;
+  private final Memory table;
+  // NB: tiles with the same pixels have the same ones.
+  private final Map<List<Long>, Memory> masks = new HashMap<>();
+  private int count;
 
   /**
    * Starts without any.
    *
    * @param rows how many rows of pixels a tile has
    * @param columns how many columns
+   * @param most how many tiles will be added, at least one
    */
-  public TileTable(int rows, int columns) {
+  public TileTable(int rows, int columns, int most) {
     this.rows = rows;
     this.columns = columns;
+    this.table = new Memory((long) most * TileArguments.TILE_BYTES);
   }
 
   /**
@@ -39,41 +40,28 @@ public final class TileTable {
   public void add(long address, long row, long column, long height, long width) {
     List<Long> there = List.of(Math.max(0, -row), Math.min(rows, height - row), Math.max(0, -column), Math.min(columns, width - column));
     boolean whole = there.equals(List.of(0L, (long) rows, 0L, (long) columns));
-    Integer mask = whole ? Integer.valueOf(-1) : masks.computeIfAbsent(there, key -> masks.size());
-    tiles.add(new long[] {address, mask});
-    table = null;
+    long at = (long) count++ * TileArguments.TILE_BYTES;
+    table.setLong(at, address);
+    table.setLong(at + Long.BYTES, whole ? 0 : Pointer.nativeValue(masks.computeIfAbsent(there, this::mask)));
   }
 
   int count() {
-    return tiles.size();
+    return count;
   }
 
   /** Returns where code reads it; the object has to be referred to for as long. */
   Pointer address() {
-    if (table == null) {
-      lay();
-    }
     return table;
   }
 
-  private void lay() {
-    long bytes = (long) rows * columns * Short.BYTES;
-    masksTable = new Memory(Math.max(1, masks.size()) * bytes);
-    masks.forEach((there, number) -> write(number * bytes, there));
-    table = new Memory((long) tiles.size() * TileArguments.TILE_BYTES);
-    for (int i = 0; i < tiles.size(); i++) {
-      table.setLong((long) i * TileArguments.TILE_BYTES, tiles.get(i)[0]);
-      long mask = tiles.get(i)[1];
-      table.setLong((long) i * TileArguments.TILE_BYTES + Long.BYTES, mask < 0 ? 0 : Pointer.nativeValue(masksTable) + mask * bytes);
-    }
-  }
-
-  private void write(long at, List<Long> there) {
+  private Memory mask(List<Long> there) {
+    Memory mask = new Memory((long) rows * columns * Short.BYTES);
     for (int i = 0; i < rows * columns; i++) {
       int row = i / columns;
       int column = i % columns;
       boolean isThere = row >= there.get(0) && row < there.get(1) && column >= there.get(2) && column < there.get(3);
-      masksTable.setShort(at + (long) i * Short.BYTES, (short) (isThere ? -1 : 0));
+      mask.setShort((long) i * Short.BYTES, (short) (isThere ? -1 : 0));
     }
+    return mask;
   }
 }

@@ -53,9 +53,12 @@ public final class TileTransform {
    * @param tiles the tiles
    * @param spread where the transform of the first tile's first group is
    * @param firstGroup the first group of 16 channels to transform
-   * @param groups how many
+   * @param groups how many; nothing is done if there are none
    */
   public void addTo(Jobs jobs, int thread, TileTable tiles, long spread, int firstGroup, int groups) {
+    if (groups == 0) {
+      return;
+    }
     Memory arguments = new Memory(constants.end());
     arguments.setLong(TileArguments.TILES, Pointer.nativeValue(tiles.address()));
     arguments.setLong(TileArguments.COUNT, tiles.count());
@@ -66,8 +69,6 @@ public final class TileTransform {
     arguments.setLong(TileArguments.SHIFTS, shift);
     arguments.setFloat(TileArguments.MOST, cut.most());
     constants.write(arguments);
-    if (tiles.count() > 0 && groups > 0) {
-      jobs.add(thread, code, arguments, this, tiles);
-    }
+    jobs.add(thread, code, arguments, this, tiles);
   }
 }

@@ -1,2 +1,3 @@
-/** Machine code that is written while a plan is compiled: an assembler, and products of matrices in its language. */
+/** Machine code that is written while a plan is compiled: an assembler, products of matrices, and the transforms of
+ * Winograd's algorithm. */
 package io.kbridge.plan.machine;

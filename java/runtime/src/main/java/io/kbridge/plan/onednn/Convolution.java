@@ -168,7 +168,8 @@ final class Convolution {
   private boolean suitsWinograd() {
     boolean known = Arrays.stream(WinogradForm.values()).anyMatch(form -> form.fits(window.sizes()));
     boolean dense = Arrays.stream(window.strides()).allMatch(stride -> stride == 1) && Arrays.stream(window.gaps()).allMatch(gap -> gap == 0);
-    return site.isConstant(1) && known && dense && numbers == Numbers.FLOAT && groups == 1 && window.channelsLast() && w.size(2) >= 32
+    boolean stored = site.session().numbers(site.chain().source()) == Numbers.FLOAT && site.session().numbers(site.result()) == Numbers.FLOAT;
+    return site.isConstant(1) && known && dense && numbers == Numbers.FLOAT && stored && groups == 1 && window.channelsLast() && w.size(2) >= 32
         && w.size(2) % Layout.BLOCK == 0 && filters % Layout.BLOCK == 0 && window.shape(1, 1)[1] >= 7;
   }
 

@@ -50,6 +50,11 @@ final class Layout {
     return blocked;
   }
 
+  /** Returns how many pixels an image has, channels last. */
+  long pixels() {
+    return shape[1] * shape[2];
+  }
+
   /** Tells how the numbers are stored. */
   Numbers numbers() {
     return numbers;

@@ -17,7 +17,7 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * The oneDNN engine of one model: holds its packed weights. Where convolutions gain from Winograd's algorithm, which works on channels in
+ * The oneDNN engine of one model: holds its packed weights. Where convolutions gain from oneDNN's code for Winograd's algorithm, which works on channels in
  * blocks, plans may be compiled in two ways until it is known which is faster: with arrays as Keras has them, and copies around such
  * convolutions, or with channels in blocks everywhere.
  */

@@ -56,7 +56,7 @@ final class OneDnnSession implements Engine.Session {
     if (inBlocks) {
       blocked.addAll(Blocks.find(found, visible));
     } else if (engine.keepsBlocks()) {
-      // NB: on one core most convolutions are faster in tiles, which have channels last.
+      // NB: on one core most convolutions are faster in tiles, which gain nothing from blocks.
       keepable.addAll(Blocks.keepable(found, visible, Threads.allowed() == 1));
     }
     if (isBfloat16()) {
@@ -221,7 +221,7 @@ final class OneDnnSession implements Engine.Session {
     return found;
   }
 
-  /** Returns the forms of Winograd's algorithm that may be used with channels last. */
+  /** Returns the forms of our code for Winograd's algorithm that may be used. */
   List<WinogradForm> forms() {
     return engine.forms();
   }

@@ -26,6 +26,11 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * two cores instead of 0.21. What follows may be a sum with another array, and a ReLU.
  */
 final class Panels {
+  // NB: from the columns of one panel to those of the next is a distance that an instruction has to have room for.
+  private static final long MOST_PIXELS = Integer.MAX_VALUE / (PanelShape.WIDTH * PanelShape.VECTOR * Float.BYTES);
+  // NB: with many threads there are fewer panels, or blocks of rows, than threads. oneDNN divides products along both.
+  private static final double UNEVEN = 1.5;
+
   private final Site site;
   private final INDArray x;
   private final INDArray w;
@@ -65,13 +70,15 @@ final class Panels {
       return null;
     }
     PostOps post = PostOps.of(site, to, affine.links(), true);
-    return post == null ? null : new Panels(site, x, w, affine, post, from, to, product(site, w, window, affine, from, to))::compile;
+    PanelProduct product = post == null ? null : product(site, w, window, affine, from, to);
+    return product == null ? null : new Panels(site, x, w, affine, post, from, to, product)::compile;
   }
 
   private static boolean suits(Site site, INDArray x, INDArray w, Window window, Layout from, Layout to) {
     boolean whole = w.rank() == 4 && w.size(2) == x.size(3) && w.size(2) % PanelShape.VECTOR == 0 && w.size(3) % PanelShape.VECTOR == 0;
-    boolean stored = site.session().numbers(site.chain().source()) == from.numbers() && !to.numbers().isSmall();
-    return whole && stored && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded()
+    boolean stored = site.session().numbers(site.chain().source()) == from.numbers() && site.session().numbers(site.result()) == to.numbers();
+    boolean near = Math.max(from.pixels(), to.pixels()) <= MOST_PIXELS;
+    return whole && stored && near && site.isConstant(1) && window.channelsLast() && w.size(0) * w.size(1) == 1 && !window.isPadded()
         && w.length() * bytes(from) >= site.session().leastPanels();
   }
 
@@ -87,7 +94,7 @@ final class Panels {
     // NB: what is more to read is not read by all threads.
     boolean byPanels = w.length() > NativeArrays.length(from.shape());
     PanelDivision division = new PanelDivision(vectors, pixels.blocks(), pixels.largeBlocks(), Threads.allowed(), byPanels);
-    return new PanelProduct(pixels.shape(added != null, cut), division, 1, affine.shift());
+    return division.unevenness() > UNEVEN ? null : new PanelProduct(pixels.shape(added != null, cut), division, 1, affine.shift());
   }
 
   /** Returns the array that is added, or null. */
@@ -127,7 +134,8 @@ final class Panels {
 
   private memory kernel() {
     boolean half = from.numbers() == Numbers.HALF;
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + (half ? " in bfloat16 panels" : " in panels");
+    String scaled = site.head().inputs().get(1) + (affine.scales() ? " scaled " + site.key(affine.links()) : "");
+    String key = scaled + (half ? " in bfloat16 panels" : " in panels");
     INDArray content = w;
     Affine factors = affine;
     long numbers = w.length() * bytes(from) / Float.BYTES;

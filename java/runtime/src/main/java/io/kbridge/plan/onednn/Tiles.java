@@ -76,7 +76,8 @@ final class Tiles {
    */
   private long shared() {
     long cached = cached();
-    return cached >= threads || kernelBytes() <= tileBytes() ? even(Math.max(cached, threads)) : cached;
+    long even = cached >= threads || kernelBytes() <= tileBytes() ? even(Math.max(cached, threads)) : 0;
+    return even > 0 ? even : cached;
   }
 
   /** Returns the same without a pooling. */
@@ -86,13 +87,14 @@ final class Tiles {
     return new Tiles(form, image, result, new long[] {top, left}, 1, threads);
   }
 
-  /** About so many portions that each thread has as many rows as the others, or nearly so. */
+  /** About so many portions that each thread has as many rows as the others, or nearly so; 0 if some would have none. */
   private long even(long wanted) {
-    long best = wanted;
+    long best = 0;
     long fewest = Long.MAX_VALUE;
     for (long count = 2 * wanted / threads * threads; count >= threads && 2 * count >= wanted; count -= threads) {
-      long rows = count / threads * ((allRows() + count - 1) / count);
-      if (rows < fewest) {
+      long each = (allRows() + count - 1) / count;
+      long rows = count / threads * each;
+      if (rows < fewest && (allRows() + each - 1) / each >= threads) {
         fewest = rows;
         best = count;
       }
@@ -114,10 +116,6 @@ final class Tiles {
 
   int channels() {
     return channels;
-  }
-
-  int outHeight() {
-    return outHeight;
   }
 
   int outWidth() {
@@ -201,16 +199,6 @@ final class Tiles {
   /** Returns how many numbers are multiplied for each place of a kernel. */
   long multiplied() {
     return (long) samples * outHeight * outWidth * filters * channels;
-  }
-
-  /** Returns how many numbers the images have. */
-  long imageNumbers() {
-    return (long) samples * height * width * channels;
-  }
-
-  /** Returns how many numbers the result has. */
-  long resultNumbers() {
-    return NativeArrays.length(resultShape());
   }
 
   /** Returns how many numbers all tiles of a portion have. */

@@ -84,7 +84,7 @@ final class Trial {
     DIRECT,
     /** By oneDNN's code for Winograd's algorithm, with channels in blocks. */
     BLOCKS,
-    /** By {@link Winograd}, with channels last. */
+    /** By {@link Winograd}, in the layout that arrays have. */
     TILES
   }
 
@@ -168,11 +168,14 @@ final class Trial {
     return implementation;
   }
 
-  /** Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds; 0 if there is no clear gain. */
+  /**
+   * Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds: less than zero if it takes shorter, 0 where no way
+   * clearly gains over the direct one.
+   */
   double gainOfBlocks() {
     double plain = Math.min(Math.min(direct, tiled), winograd + copies);
     double inBlocks = Math.min(Math.min(blocked, tiled), winograd);
-    return tiled <= inBlocks || winograd < direct * MARGIN ? plain - inBlocks : 0;
+    return Math.min(tiled, winograd) < direct * MARGIN ? plain - inBlocks : 0;
   }
 
   /**

@@ -6,6 +6,7 @@ import io.kbridge.plan.OpMapping;
 import io.kbridge.plan.Threads;
 import io.kbridge.plan.machine.Cut;
 import io.kbridge.plan.machine.Jobs;
+import io.kbridge.plan.machine.PanelShape;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,6 +28,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 final class Winograd {
   // NB: Java's buffers count in int.
   private static final long MOST_NUMBERS = 1L << 29;
+  // NB: from one group of channels in blocks to the next is a distance that an instruction has to have room for.
+  private static final long MOST_PIXELS = Integer.MAX_VALUE / (PanelShape.VECTOR * Float.BYTES);
   // NB: fewer take no time worth a trial.
   private static final long FEW_PRODUCTS = 1L << 19;
   private static final int POOL = 2;
@@ -75,10 +78,10 @@ final class Winograd {
       return null;
     }
     Tiles tiles = new Tiles(form, x.shape(), shape, window.before(), pool, Threads.allowed());
-    if (Math.max(w.length(), Math.max(tiles.spread(), tiles.products())) > MOST_NUMBERS) {
-      return null;
-    }
-    return new Winograd(site, w, tiles, affine);
+    Winograd found = new Winograd(site, w, tiles, affine);
+    boolean fits = Math.max(found.kernelBytes() / Float.BYTES, Math.max(tiles.spread(), tiles.products())) < MOST_NUMBERS;
+    long pixels = Math.max(tiles.height() * (long) tiles.width(), shape[1] * shape[2]);
+    return fits && pixels <= MOST_PIXELS ? found : null;
   }
 
   /** Returns how many rows and columns a window has of the pooling that the chain ends with; 1 if it does not. */
@@ -183,16 +186,20 @@ final class Winograd {
   }
 
   private memory kernels() {
-    String key = site.head().inputs().get(1) + " scaled " + site.key(affine.links()) + " for " + form();
-    return site.weights().filled(key, site.session().own(OneDnn.plain(kernelBytes() / Float.BYTES)), this::pack);
+    String key = site.head().inputs().get(1) + (affine.scales() ? " scaled " + site.key(affine.links()) : "") + " for " + form();
+    WinogradForm form = form();
+    INDArray content = w;
+    Affine factors = affine;
+    return site.weights().filled(key, site.session().own(OneDnn.plain(kernelBytes() / Float.BYTES)), into -> pack(form, content, factors, into));
   }
 
   /** Packs the kernels of all positions, in panels. */
-  private void pack(memory into) {
+  private static void pack(WinogradForm form, INDArray w, Affine affine, memory into) {
+    long numbers = w.size(2) * w.size(3);
     try (FloatPointer start = new FloatPointer(into.get_data_handle())) {
-      FloatBuffer packed = start.capacity(kernelBytes() / Float.BYTES).asBuffer();
-      for (int position = 0; position < form().positions(); position++) {
-        Panel.pack(WinogradKernel.transform(form(), w, affine, position), tiles.channels(), packed);
+      FloatBuffer packed = start.capacity(form.positions() * numbers).asBuffer();
+      for (int position = 0; position < form.positions(); position++) {
+        Panel.pack(WinogradKernel.transform(form, w, affine, position), Math.toIntExact(w.size(2)), packed);
       }
     }
   }

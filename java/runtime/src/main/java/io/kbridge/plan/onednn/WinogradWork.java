@@ -79,9 +79,9 @@ final class WinogradWork {
       product.bind(spread, step(tiles, tiles.channels()), 0, productsAt(spread), step(tiles, tiles.filters()));
       products.add(product);
       for (int portion = tiles.portions() * thread / threads; portion < tiles.portions() * (thread + 1) / threads; portion++) {
-        image(jobs, thread, portion, spread, 0, 1);
+        image(jobs, thread, imageTiles(portion), spread, 0, 1);
         product.addTo(jobs, thread);
-        result(jobs, thread, portion, spread, 0, 1);
+        result(jobs, thread, resultTiles(portion), spread, 0, 1);
       }
     }
     return jobs;
@@ -99,9 +99,11 @@ final class WinogradWork {
       Jobs spreads = new Jobs(threads);
       Jobs multiplies = new Jobs(threads);
       Jobs gathers = new Jobs(threads);
+      TileTable imageTiles = imageTiles(portion);
+      TileTable resultTiles = resultTiles(portion);
       for (int thread = 0; thread < threads; thread++) {
-        image(spreads, thread, portion, spread, thread, threads);
-        result(gathers, thread, portion, spread, thread, threads);
+        image(spreads, thread, imageTiles, spread, thread, threads);
+        result(gathers, thread, resultTiles, spread, thread, threads);
       }
       product.addTo(multiplies, 0);
       all.addAll(List.of(spreads, multiplies, gathers));
@@ -140,27 +142,38 @@ final class WinogradWork {
   // ---- Transforms ----
 
   /** Adds the transform of some of a portion's channels. */
-  private void image(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
-    TileTable table = new TileTable(tiles.form().down().span(), tiles.form().across().span());
-    int downSide = tiles.form().down().side();
-    int acrossSide = tiles.form().across().side();
-    for (int row = first(portion); row < first(portion + 1); row++) {
-      for (int column = 0; column < tiles.columns(); column++) {
-        int y = row % tiles.rows() * downSide - tiles.top();
-        int x = column * acrossSide - tiles.left();
-        table.add(images + from.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
-      }
-    }
+  private void image(Jobs jobs, int thread, TileTable table, long spread, int part, int parts) {
     int groups = tiles.channels() / PanelShape.VECTOR;
     int first = groups * part / parts;
     toTiles.addTo(jobs, thread, table, spread, first, groups * (part + 1) / parts - first);
   }
 
   /** Adds the transform of some of a portion's filters. */
-  private void result(Jobs jobs, int thread, int portion, long spread, int part, int parts) {
+  private void result(Jobs jobs, int thread, TileTable table, long spread, int part, int parts) {
+    int groups = tiles.filters() / PanelShape.VECTOR;
+    int first = groups * part / parts;
+    toResult.addTo(jobs, thread, table, productsAt(spread), first, groups * (part + 1) / parts - first);
+  }
+
+  /** Returns where a portion's tiles are in the images. */
+  private TileTable imageTiles(int portion) {
+    WinogradForm form = tiles.form();
+    TileTable table = new TileTable(form.down().span(), form.across().span(), tiles.count());
+    for (int row = first(portion); row < first(portion + 1); row++) {
+      for (int column = 0; column < tiles.columns(); column++) {
+        int y = row % tiles.rows() * form.down().side() - tiles.top();
+        int x = column * form.across().side() - tiles.left();
+        table.add(images + from.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
+      }
+    }
+    return table;
+  }
+
+  /** Returns where a portion's tiles are in the result. */
+  private TileTable resultTiles(int portion) {
     int downSide = tiles.form().down().side() / tiles.pool();
     int acrossSide = tiles.form().across().side() / tiles.pool();
-    TileTable table = new TileTable(downSide, acrossSide);
+    TileTable table = new TileTable(downSide, acrossSide, tiles.count());
     for (int row = first(portion); row < first(portion + 1); row++) {
       for (int column = 0; column < tiles.columns(); column++) {
         int y = row % tiles.rows() * downSide;
@@ -168,9 +181,7 @@ final class WinogradWork {
         table.add(result + to.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
       }
     }
-    int groups = tiles.filters() / PanelShape.VECTOR;
-    int first = groups * part / parts;
-    toResult.addTo(jobs, thread, table, productsAt(spread), first, groups * (part + 1) / parts - first);
+    return table;
   }
 
   /** Returns the first row of tiles of a portion. */

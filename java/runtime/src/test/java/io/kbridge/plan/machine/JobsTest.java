@@ -3,15 +3,20 @@ package io.kbridge.plan.machine;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNotSame;
 import static org.junit.Assert.assertSame;
+import static org.junit.Assert.assertTrue;
 import static org.junit.Assume.assumeTrue;
 
 import com.sun.jna.Memory;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Paths;
 import org.junit.Before;
 import org.junit.Test;
 
 /** Threads of OpenMP run machine code. */
 public class JobsTest {
   private static final int LISTS = 5;
+  private static final long PAGE = 4096;
 
   @Before
   public void codeIsPossible() {
@@ -58,21 +63,36 @@ public class JobsTest {
   }
 
   @Test
-  public void codeThatNobodyRefersToIsGivenBack() throws InterruptedException {
+  public void codeThatNobodyRefersToIsGivenBack() throws Exception {
     Memory number = new Memory(Long.BYTES);
     number.setLong(0, 0);
     long sum = 0;
+    long before = executableBytes();
     for (int i = 0; i < 2000; i++) {
       Jobs jobs = new Jobs(2);
-      jobs.add(i % 2, adding(i), number);
+      jobs.add(i % 2, adding(1000 + i), number);
       jobs.run();
-      sum += i;
-      if (i % 500 == 0) {
-        System.gc();
-        Thread.sleep(20);
-      }
+      sum += 1000 + i;
     }
     assertEquals(sum, number.getLong(0));
+    long end = System.nanoTime() + 20_000_000_000L;
+    while (executableBytes() - before > 1000 * PAGE && System.nanoTime() < end) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertTrue(executableBytes() - before + " bytes", executableBytes() - before <= 1000 * PAGE);
+  }
+
+  /** Returns how much memory of no file may be executed and not written: what the JVM compiles may be both. */
+  private static long executableBytes() throws IOException {
+    long bytes = 0;
+    for (String line : Files.readAllLines(Paths.get("/proc/self/maps"))) {
+      if (line.matches("[0-9a-f]+-[0-9a-f]+ r-xp 0+ 00:00 0 *")) {
+        String[] ends = line.split(" ")[0].split("-");
+        bytes += Long.parseUnsignedLong(ends[1], 16) - Long.parseUnsignedLong(ends[0], 16);
+      }
+    }
+    return bytes;
   }
 
   /** Writes a function that adds a number to the one that its argument is the address of. */

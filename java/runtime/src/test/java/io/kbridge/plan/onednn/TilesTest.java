@@ -44,4 +44,15 @@ public class TilesTest {
       }
     }
   }
+
+  @Test
+  public void threadsThatComputePortionsAllHaveSome() {
+    for (long side = 14; side < 120; side += 3) {
+      for (int threads : new int[] {2, 3, 4, 16}) {
+        Tiles tiles = of(1, side, 96, threads);
+        assertTrue(side + " on " + threads, tiles.apart() || tiles.portions() < threads);
+        assertTrue(side + " on " + threads, tiles.portions() == 1 || tiles.apart() || tiles.allRows() < 2 * threads);
+      }
+    }
+  }
 }
