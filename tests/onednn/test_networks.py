@@ -177,9 +177,11 @@ NETWORKS = (
 )
 
 
-# NB: of the largest value. Rounding errors of tiles for kernels of seven are 1.5 times those of
-# others: one of 54 720 numbers differs by 1.04e-6 behind three of them.
-FARTHEST = {"long_kernels": 1.5e-6}
+# NB: of the largest value, where our tiles compute. Rounding errors of those for kernels of three
+# are 1.4 times those of Keras's own convolution with 64 channels (0.8 times with 256), of those for
+# seven 1.7 times: behind three of the first kind one of 9 600 numbers differs by 1.03e-6, behind
+# three of the second one of 128 000 by 1.29e-6.
+FARTHEST = {"tiled": 1.2e-6, "long_kernels": 1.5e-6}
 
 
 def check(
@@ -219,8 +221,8 @@ def test_small_networks(exported, winograd, build, shape, way):
     winograd(way)
     x = images(*shape)
     model = calibrate(randomise(build()), x)
-    in_tiles = way in ("tiles", "tiles2", "blocks")
-    farthest = FARTHEST.get(build.__name__, 1e-6) if in_tiles else 1e-6
+    ours = way in ("tiles", "tiles2", "blocks")
+    farthest = FARTHEST.get(build.__name__, 1e-6) if ours else 1e-6
     steps = check(model, x, exported, threads(way), farthest)
     assert all(is_fast(step) for step in steps), steps
     assert not any("ref" in step["implementation"].replace("reorder", "") for step in steps)

@@ -4,6 +4,7 @@ import static io.kbridge.plan.machine.Assembler.R10;
 import static io.kbridge.plan.machine.Assembler.R11;
 import static io.kbridge.plan.machine.Assembler.R12;
 import static io.kbridge.plan.machine.Assembler.R13;
+import static io.kbridge.plan.machine.Assembler.R14;
 import static io.kbridge.plan.machine.Assembler.R15;
 import static io.kbridge.plan.machine.Assembler.R8;
 import static io.kbridge.plan.machine.Assembler.R9;
@@ -14,16 +15,23 @@ import static io.kbridge.plan.machine.Assembler.RCX;
 import static io.kbridge.plan.machine.Assembler.RDI;
 import static io.kbridge.plan.machine.Assembler.RDX;
 import static io.kbridge.plan.machine.Assembler.RSI;
+import static io.kbridge.plan.machine.Assembler.RSP;
 
 /**
  * Writes the code of a product by panels, of float32 or bfloat16 numbers. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
- * registers from the first channel to the last. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
+ * registers, for 32 channels at a time. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
  * longer than one that has it in the caches, where oneDNN's code first reads a panel and then computes.
  *
  * <p>The function's argument is the address of {@link PanelArguments}.
  */
 final class PanelCode {
   private static final int LINE = 64;
+  // NB: so many groups of channels are added up before they are added to others. With 256 channels rounding errors are half of those of one long sum, in no
+  // more time; one group would take VGG16 3 to 5 % longer, and leave errors a sixth smaller.
+  private static final int CHUNK = 2;
+  // On the stack: sums of chunks, and where it was before.
+  private static final int STACK_BEFORE = PanelShape.MOST_ROWS * PanelShape.WIDTH * LINE;
+  private static final int STACK = STACK_BEFORE + 2 * LINE;
   // Registers of vectors: sums first.
   private static final int FACTOR = 28;
   private static final int NUMBER = 30;
@@ -36,6 +44,7 @@ final class PanelCode {
   private static final int SHIFTS = R10;
   private static final int PANELS_LEFT = R11;
   private static final int GROUPS_LEFT = R12;
+  private static final int CHUNKS_LEFT = R14;
   private static final int AHEAD = RBP;
   private static final int ADDED = R15;
   private static final int BLOCK = RSI;
@@ -45,7 +54,7 @@ final class PanelCode {
   // NB: one register: where the next block's rows are, until all channels are done.
   private static final int NEXT_ROWS = RDX;
   private static final int RESULT = RDX;
-  private static final int[] SAVED = {RBX, RBP, R12, R13, R15};
+  private static final int[] SAVED = {RBX, RBP, R12, R13, R14, R15};
 
   private final PanelShape shape;
   private final int lines;
@@ -71,6 +80,10 @@ final class PanelCode {
     for (int register : SAVED) {
       code.push(register);
     }
+    code.move(RAX, RSP);
+    code.add(RSP, -STACK);
+    code.alignDown(RSP);
+    code.write(RSP, STACK_BEFORE, RAX);
     code.move(ARGUMENTS, RDI);
     code.read(FIRST_ROW, ARGUMENTS, PanelArguments.ROWS);
     code.read(ADDED, ARGUMENTS, PanelArguments.ADDED);
@@ -86,6 +99,7 @@ final class PanelCode {
       code.place(none);
     }
     code.leaveVectors();
+    code.read(RSP, RSP, STACK_BEFORE);
     for (int i = SAVED.length - 1; i >= 0; i--) {
       code.pop(SAVED[i]);
     }
@@ -129,10 +143,44 @@ final class PanelCode {
     code.read(NEXT_ROWS, BLOCK, PanelArguments.BLOCK_BYTES);
     code.addRegister(NEXT_ROWS, FIRST_ROW);
     code.move(COLUMNS, PANEL);
-    for (int i = 0; i < rows.length * width; i++) {
+    sums(width, rows);
+    finish(width, rows.length);
+  }
+
+  /** Adds up all channels: those of a chunk in registers, chunks on the stack. */
+  private void sums(int width, int[] rows) {
+    int count = rows.length * width;
+    // NB: bfloat16 numbers have errors that no order of sums makes smaller.
+    int chunk = shape.halfFactors() ? shape.groups() : CHUNK;
+    int chunks = (shape.groups() + chunk - 1) / chunk;
+    for (int i = 0; i < count; i++) {
       code.load(i, SHIFTS, i % width * LINE);
     }
-    code.set(GROUPS_LEFT, shape.groups());
+    code.set(GROUPS_LEFT, shape.groups() - (chunks - 1) * chunk);
+    if (chunks == 1) {
+      groups(width, rows);
+      return;
+    }
+    Assembler.Label done = new Assembler.Label();
+    code.set(CHUNKS_LEFT, chunks);
+    Assembler.Label next = code.here();
+    for (int i = 0; i < count; i++) {
+      code.store(RSP, i * LINE, i);
+      code.zero(i);
+    }
+    groups(width, rows);
+    for (int i = 0; i < count; i++) {
+      code.add(i, RSP, i * LINE);
+    }
+    code.decrement(CHUNKS_LEFT);
+    code.jumpIfEqual(done);
+    code.set(GROUPS_LEFT, chunk);
+    code.jump(next);
+    code.place(done);
+  }
+
+  /** Adds some groups of channels. */
+  private void groups(int width, int[] rows) {
     Assembler.Label group = code.here();
     for (int step = 0; step < shape.vectorsOfGroup(); step++) {
       step(step, width, rows);
@@ -145,7 +193,6 @@ final class PanelCode {
     }
     code.decrement(GROUPS_LEFT);
     code.jumpUnlessEqual(group);
-    finish(width, rows.length);
   }
 
   /** Adds the products of one channel, or of a pair of bfloat16 ones, and asks for a part of what is read later. */
