@@ -18,9 +18,10 @@ import static io.kbridge.plan.machine.Assembler.RSI;
 import static io.kbridge.plan.machine.Assembler.RSP;
 
 /**
- * Writes the code of a product by panels, of float32 or bfloat16 numbers. For each panel, and for each block of rows, sums of {@link PanelShape#MOST_ROWS} rows by 32 columns stay in 28
- * registers, for 32 channels at a time. Meanwhile the next panel is asked for: a product whose second factor comes from memory then takes hardly
- * longer than one that has it in the caches, where oneDNN's code first reads a panel and then computes.
+ * Writes the code of a product by panels, of float32 or bfloat16 numbers. For each panel, and for each block of rows, sums of {@link
+ * PanelShape#MOST_ROWS} rows by 32 columns stay in 28 registers, for 32 channels at a time. Meanwhile the next panel is asked for: a product whose
+ * second factor comes from memory then takes hardly longer than one that has it in the caches, where oneDNN's code first reads a panel and then
+ * computes.
  *
  * <p>The function's argument is the address of {@link PanelArguments}.
  */

@@ -1,10 +1,11 @@
 package io.kbridge.plan.machine;
 
 /**
- * One axis of a tile of Winograd's algorithm, and the code of its transforms: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015). Numbers of
- * an image are the coefficients of a polynomial, which is evaluated at some points and at infinity. Points come in pairs of opposite sign, and zero may be
- * one of them. The polynomial that is zero at all points but {@code p} is {@code (x + p) q(x * x)}, with {@code q} zero at the squares of the others (times x, if zero is a
- * point), so numbers at even and at odd places have the same factors, and two points take hardly more than one. Immutable.
+ * One axis of a tile of Winograd's algorithm, and the code of its transforms: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015).
+ * Numbers of an image are the coefficients of a polynomial, which is evaluated at some points and at infinity. Points come in pairs of opposite sign,
+ * and zero may be one of them. The polynomial that is zero at all points but {@code p} is {@code (x + p) q(x * x)}, with {@code q} zero at the squares
+ * of the others (times x, if zero is a point), so numbers at even and at odd places have the same factors, and two points take hardly more than one.
+ * Immutable.
  */
 public final class TileAxis {
   /** The first register that transforms may change; what they read lies before it. */

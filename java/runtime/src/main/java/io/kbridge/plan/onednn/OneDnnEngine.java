@@ -30,8 +30,8 @@ public final class OneDnnEngine implements Engine {
   public static final String WINOGRAD = "io.kbridge.onednn.winograd";
 
   /**
-   * The system property that decides which convolutions of single pixels our machine code computes: {@code always} all that it can, {@code never} none, otherwise those with
-   * large kernels.
+   * The system property that decides which convolutions of single pixels our machine code computes: {@code always} all that it can, {@code never} none,
+   * otherwise those with large kernels.
    */
   public static final String PANELS = "io.kbridge.onednn.panels";
 

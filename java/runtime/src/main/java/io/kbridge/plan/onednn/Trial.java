@@ -169,8 +169,8 @@ final class Trial {
   }
 
   /**
-   * Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds: less than zero if it takes shorter, 0 where no way
-   * clearly gains over the direct one.
+   * Returns how much longer the fastest way takes with channels last than with channels in blocks, in nanoseconds: less than zero if it takes shorter, 0
+   * where no way clearly gains over the direct one.
    */
   double gainOfBlocks() {
     double plain = Math.min(Math.min(direct, tiled), winograd + copies);

@@ -3,9 +3,10 @@ package io.kbridge.plan.onednn;
 import io.kbridge.plan.machine.TileAxis;
 
 /**
- * One axis of a form of Winograd's algorithm: how long tiles are along it, and at which points polynomials are evaluated. Points are such that rounding errors are
- * small, and they and their squares are exact. Those of six numbers are oneDNN's (with 1 and 2 for them, as in Lavin and Gray's paper, errors are a few times larger); those of
- * nine were looked for: errors are 1.5 times those of 4x4 results from 6x6, and with zero as a ninth point, for four results, they would be twice.
+ * One axis of a form of Winograd's algorithm: how long tiles are along it, and at which points polynomials are evaluated. Points are such that rounding
+ * errors are small, and they and their squares are exact. Those of six numbers are oneDNN's (with 1 and 2 for them, as in Lavin and Gray's paper, errors
+ * are a few times larger); those of nine were looked for: errors are 1.5 times those of 4x4 results from 6x6, and with zero as a ninth point, for four
+ * results, they would be twice.
  */
 enum WinogradAxis {
   /** An axis along which the kernel has one number: nothing is transformed. */
