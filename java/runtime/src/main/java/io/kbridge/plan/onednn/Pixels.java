@@ -1,8 +1,10 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.machine.Cut;
+import io.kbridge.plan.machine.EvenBlocks;
 import io.kbridge.plan.machine.PanelShape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -22,9 +24,7 @@ final class Pixels {
   private final int unit;
   private final int runs;
   private final int samples;
-  private final int large;
-  private final int count;
-  private final int rest;
+  private final EvenBlocks even;
 
   /**
    * Cuts images.
@@ -51,31 +51,27 @@ final class Pixels {
     unit = byRows ? Math.toIntExact(outWidth) : 1;
     int units = Math.toIntExact(dense ? to.pixels : byRows ? resultShape[1] : outWidth);
     runs = Math.toIntExact(dense || byRows ? 1 : resultShape[1]);
-    int parts = (units + most / unit - 1) / (most / unit);
-    large = (units + parts - 1) / parts;
-    count = units - parts * (large - 1);
-    rest = parts - count;
+    even = new EvenBlocks(units, most / unit);
   }
 
   /** Returns where each block begins in the images and in the result. */
   long[][] blocks() {
     List<long[]> blocks = new ArrayList<>();
-    add(blocks, 0, count);
-    add(blocks, count, count + rest);
+    add(blocks, 0, even.large());
+    add(blocks, even.large(), even.count());
     return blocks.toArray(new long[0][]);
   }
 
   /** Returns how many blocks have the larger size. */
   int largeBlocks() {
-    return samples * runs * count;
+    return samples * runs * even.large();
   }
 
   private void add(List<long[]> blocks, int first, int end) {
     for (int sample = 0; sample < samples; sample++) {
       for (int run = 0; run < runs; run++) {
         for (int i = first; i < end; i++) {
-          long at = (long) i * large - Math.max(0, i - count);
-          long pixel = run * outWidth + at * unit;
+          long pixel = run * outWidth + even.start(i) * unit;
           blocks.add(new long[] {sample * from.sample + from.pixel * source(pixel), sample * to.sample + to.pixel * pixel});
         }
       }
@@ -89,7 +85,7 @@ final class Pixels {
 
   /** Describes the product. */
   PanelShape shape(boolean adds, Cut cut) {
-    int[][] rows = rest > 0 ? new int[][] {rows(large), rows(large - 1)} : new int[][] {rows(large)};
+    int[][] rows = Arrays.stream(even.sizes()).mapToObj(this::rows).toArray(int[][]::new);
     int groups = Math.toIntExact(from.channels / PanelShape.VECTOR);
     return new PanelShape(groups, from.group, rows, Math.toIntExact(to.pixel), to.group, adds, cut, from.half, to.half);
   }

@@ -1,6 +1,7 @@
 package io.kbridge.plan.onednn;
 
 import io.kbridge.plan.machine.Cut;
+import io.kbridge.plan.machine.EvenBlocks;
 import io.kbridge.plan.machine.Jobs;
 import io.kbridge.plan.machine.PanelDivision;
 import io.kbridge.plan.machine.PanelProduct;
@@ -9,6 +10,7 @@ import io.kbridge.plan.machine.TileShape;
 import io.kbridge.plan.machine.TileTable;
 import io.kbridge.plan.machine.TileTransform;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.javacpp.BytePointer;
@@ -117,17 +119,12 @@ final class WinogradWork {
 
   private PanelProduct product(int threads) {
     int count = tiles.count();
-    int parts = (count + PanelShape.MOST_ROWS - 1) / PanelShape.MOST_ROWS;
-    int large = (count + parts - 1) / parts;
-    int larger = count - parts * (large - 1);
-    long[][] blocks = new long[parts][];
-    for (int i = 0; i < parts; i++) {
-      long at = LINE * ((long) i * large - Math.max(0, i - larger));
-      blocks[i] = new long[] {at, at};
-    }
-    int[][] rows = larger < parts ? new int[][] {lines(large), lines(large - 1)} : new int[][] {lines(large)};
+    EvenBlocks even = new EvenBlocks(count, PanelShape.MOST_ROWS);
+    long[][] blocks = new long[even.count()][];
+    Arrays.setAll(blocks, i -> new long[] {LINE * even.start(i), LINE * even.start(i)});
+    int[][] rows = Arrays.stream(even.sizes()).mapToObj(WinogradWork::lines).toArray(int[][]::new);
     PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, Cut.NONE, false, false);
-    PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, larger, threads, true);
+    PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, even.large(), threads, true);
     return new PanelProduct(shape, division, tiles.form().positions(), new float[tiles.filters()]);
   }
 
