@@ -321,6 +321,25 @@ def test_poolings_are_part_of_convolutions_in_tiles(exported, winograd, threads)
     assert len(within) == 3, steps
 
 
+@pytest.mark.skipif(
+    "avx512bw" not in cpu_flags(), reason="this CPU has no AVX-512, and no Winograd"
+)
+@pytest.mark.parametrize("pool", [1, 2])
+def test_tiles_are_cut_above(exported, winograd, pool):
+    winograd("tiles")
+    x = layers.Input((15, 18, 32))
+    y = layers.Rescaling(20.0)(layers.Conv2D(32, 3, padding="same")(x))
+    y = layers.ReLU(max_value=6)(y)
+    model = randomise(keras.Model(x, layers.MaxPooling2D(2)(y) if pool > 1 else y))
+    given = images(2, 15, 18, 32)
+    want = np.asarray(model(given, training=False))
+    assert (want == 6).any()
+    ours = exported(model, engine="onednn", threads=2)
+    # NB: rounding errors are those of the numbers before they are cut.
+    np.testing.assert_allclose(ours.predict_on_batch(given), want, rtol=2e-5, atol=1e-4)
+    assert "Winograd" in ours.plan_steps(given)[0]["implementation"]
+
+
 def test_convolutions_that_cannot_read_blocks(exported, winograd):
     """A kernel with infinity is none that oneDNN is given. The image is for two threads."""
     winograd("copies")

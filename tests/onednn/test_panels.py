@@ -50,7 +50,8 @@ def hidden() -> keras.Model:
 def small() -> keras.Model:
     """Images of a few pixels, and of one."""
     x = layers.Input((7, 7, 64))
-    y = layers.Conv2D(96, 1, activation="relu6")(x)
+    y = layers.Rescaling(20.0)(layers.Conv2D(96, 1)(x))
+    y = layers.ReLU(max_value=6)(y)
     z = layers.Conv2D(32, 1, strides=2)(y)
     y = layers.Conv2D(96, 1)(layers.AveragePooling2D(7)(y))
     return keras.Model(x, [layers.Conv2D(160, 1, activation="relu")(y), z])
