@@ -121,7 +121,7 @@ final class Winograd {
 
   /** Tells whether it may be the fastest way, and takes long enough to find out. */
   boolean isPlausible() {
-    long count = (long) tiles.allRows() * tiles.columns();
+    long count = tiles.allTiles();
     return form().isPlausible(Math.toIntExact(count)) && tiles.multiplied() >= FEW_PRODUCTS * tiles.threads() * tiles.threads();
   }
 

@@ -156,12 +156,11 @@ final class WinogradWork {
   private TileTable imageTiles(int portion) {
     WinogradForm form = tiles.form();
     TileTable table = new TileTable(form.down().span(), form.across().span(), tiles.count());
-    for (int row = first(portion); row < first(portion + 1); row++) {
-      for (int column = 0; column < tiles.columns(); column++) {
-        int y = row % tiles.rows() * form.down().side() - tiles.top();
-        int x = column * form.across().side() - tiles.left();
-        table.add(images + from.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
-      }
+    for (int tile = first(portion); tile < first(portion + 1); tile++) {
+      int row = tile / tiles.columns();
+      int y = row % tiles.rows() * form.down().side() - tiles.top();
+      int x = tile % tiles.columns() * form.across().side() - tiles.left();
+      table.add(images + from.at(row / tiles.rows(), y, x), y, x, tiles.height(), tiles.width());
     }
     return table;
   }
@@ -171,19 +170,18 @@ final class WinogradWork {
     int downSide = tiles.form().down().side() / tiles.pool();
     int acrossSide = tiles.form().across().side() / tiles.pool();
     TileTable table = new TileTable(downSide, acrossSide, tiles.count());
-    for (int row = first(portion); row < first(portion + 1); row++) {
-      for (int column = 0; column < tiles.columns(); column++) {
-        int y = row % tiles.rows() * downSide;
-        int x = column * acrossSide;
-        table.add(result + to.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
-      }
+    for (int tile = first(portion); tile < first(portion + 1); tile++) {
+      int row = tile / tiles.columns();
+      int y = row % tiles.rows() * downSide;
+      int x = tile % tiles.columns() * acrossSide;
+      table.add(result + to.at(row / tiles.rows(), y, x), y, x, tiles.resultHeight(), tiles.resultWidth());
     }
     return table;
   }
 
-  /** Returns the first row of tiles of a portion. */
+  /** Returns the first tile of a portion. */
   private int first(int portion) {
-    return Math.min(portion * tiles.portion(), tiles.allRows());
+    return Math.min(portion * tiles.count(), tiles.allTiles());
   }
 
   private TileShape shape(Pixel pixel, int channels) {

@@ -21,11 +21,20 @@ public class TilesTest {
   }
 
   @Test
-  public void threadsHaveEquallyManyRows() {
+  public void threadsHaveEquallyManyTiles() {
     Tiles large = of(1, 112, 128, 2);
     assertTrue(large.apart());
     assertEquals(0, large.portions() % 2);
-    assertEquals(large.allRows(), large.portions() * large.portion());
+    assertEquals(large.allTiles(), large.portions() * large.count());
+    Tiles odd = of(1, 28, 128, 2);
+    assertEquals(2, odd.portions());
+    assertEquals(49, odd.allTiles());
+    assertEquals(25, odd.count());
+  }
+
+  @Test
+  public void fewTilesAreNotSharedOutAmongManyThreads() {
+    assertFalse(of(1, 28, 128, 16).apart());
   }
 
   @Test
@@ -35,12 +44,12 @@ public class TilesTest {
   }
 
   @Test
-  public void noRowIsLeftOut() {
+  public void noTileIsLeftOut() {
     for (long side = 7; side < 120; side += 3) {
       for (int threads = 1; threads <= 5; threads++) {
         Tiles tiles = of(3, side, 64, threads);
-        assertTrue(tiles.portions() * tiles.portion() >= tiles.allRows());
-        assertTrue((tiles.portions() - 1) * tiles.portion() < tiles.allRows());
+        assertTrue(tiles.portions() * tiles.count() >= tiles.allTiles());
+        assertTrue((tiles.portions() - 1) * tiles.count() < tiles.allTiles());
       }
     }
   }
@@ -51,7 +60,8 @@ public class TilesTest {
       for (int threads : new int[] {2, 3, 4, 16}) {
         Tiles tiles = of(1, side, 96, threads);
         assertTrue(side + " on " + threads, tiles.apart() || tiles.portions() < threads);
-        assertTrue(side + " on " + threads, tiles.portions() == 1 || tiles.apart() || tiles.allRows() < 2 * threads);
+        // NB: of portions of one size there may be one for each thread only if there are so many tiles.
+        assertTrue(side + " on " + threads, tiles.portions() == 1 || tiles.apart() || tiles.allTiles() < threads * Math.max(threads, 7));
       }
     }
   }
