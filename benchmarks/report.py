@@ -102,7 +102,8 @@ def _method(timing: Timing, cells: Sequence[Cell]) -> str:
         f"""Each engine runs in a process of its own. Per model and batch size they take turns:
         {rounds} rounds, forwards and backwards, of blocks of {timing.block_s} s with
         {timing.pause_s} s of rest before each, after {timing.warm_s} s of warming up. Times are in
-        milliseconds, over all calls of all rounds. Before it is timed, an engine has to give the
+        milliseconds; the median is that of the rounds' medians, the rest is over all calls of all
+        rounds. Before it is timed, an engine has to give the
         numbers that native Keras gives (within {RTOL:g} of each, plus {ATOL_OF_LARGEST:g} of the
         largest).""",
         """**Ratio**: the median of the fastest engine that is not kbridge and is called from the
