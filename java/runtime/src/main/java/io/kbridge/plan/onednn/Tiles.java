@@ -1,8 +1,7 @@
 package io.kbridge.plan.onednn;
 
-import io.kbridge.plan.machine.PanelShape;
-
 import io.kbridge.plan.NativeArrays;
+import io.kbridge.plan.machine.PanelShape;
 
 /**
  * How images are cut for one of the forms of Winograd's algorithm: each tile of a result is computed from a larger one of the image, which overlaps with
@@ -84,7 +83,8 @@ final class Tiles {
     long cached = cached(CACHED / 2);
     long even = (Math.max(cached, threads) + threads - 1) / threads * threads;
     boolean worth = kernelBytes() <= MOST_KERNEL * tileBytes() && allTiles() >= even * LEAST;
-    boolean all = (allTiles() - 1) / ((allTiles() + even - 1) / even) + 1 >= threads;
+    long each = (allTiles() + even - 1) / even;
+    boolean all = (allTiles() + each - 1) / each >= threads;
     return all && (cached >= threads || worth) ? even : cached(CACHED);
   }
 
