@@ -98,7 +98,8 @@ public final class PanelProduct {
       set(product, part, PanelArguments.panels(width, PanelArguments.SHIFTS), shift);
       column += panels * width;
       boolean last = column == division.endVector(part);
-      long next = panelAt(last ? product + 1 : product, last ? division.firstVector(part) : column);
+      boolean another = last && !division.goesOn(part);
+      long next = panelAt(another ? product + 1 : product, last ? division.firstVector(part) : column);
       set(product, part, PanelArguments.panels(width, PanelArguments.NEXT), next);
     }
   }
@@ -108,15 +109,15 @@ public final class PanelProduct {
   }
 
   /**
-   * Adds the products to what threads do, each part to another thread's list.
+   * Adds the products to what threads do, to each thread's list what it computes.
    *
    * @param jobs the lists
-   * @param thread whose list the first part is added to
+   * @param thread whose list is that of the first thread
    */
   public void addTo(Jobs jobs, int thread) {
     for (int i = 0; i < count; i++) {
       for (int part = 0; part < division.parts(); part++) {
-        jobs.add(thread + part, code, arguments.share(at(i, part)), this);
+        jobs.add(thread + division.thread(part), code, arguments.share(at(i, part)), this);
       }
     }
   }

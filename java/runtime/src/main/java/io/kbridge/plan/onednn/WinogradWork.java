@@ -124,7 +124,7 @@ final class WinogradWork {
     Arrays.setAll(blocks, i -> new long[] {LINE * even.start(i), LINE * even.start(i)});
     int[][] rows = Arrays.stream(even.sizes()).mapToObj(WinogradWork::lines).toArray(int[][]::new);
     PanelShape shape = new PanelShape(tiles.channels() / PanelShape.VECTOR, count * LINE, rows, LINE, count * LINE, false, Cut.NONE, false, false);
-    PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, even.large(), threads, true);
+    PanelDivision division = new PanelDivision(tiles.filters() / PanelShape.VECTOR, blocks, even.large(), threads, true, even.count());
     return new PanelProduct(shape, division, tiles.form().positions(), new float[tiles.filters()]);
   }
 
