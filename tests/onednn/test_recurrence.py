@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import keras
@@ -12,11 +13,16 @@ from keras import layers
 
 from tests.weights import randomise
 
+# Some units, and as many as make whole vectors, for which there is machine code.
+UNITS = (24, 48)
 RNNS = {
-    "LSTM": lambda **config: layers.LSTM(24, **config),
-    "GRU": lambda **config: layers.GRU(24, **config),
-    "GRU, reset before": lambda **config: layers.GRU(24, reset_after=False, **config),
-    "SimpleRNN": lambda **config: layers.SimpleRNN(24, activation="relu", **config),
+    "LSTM": lambda units=24, **config: layers.LSTM(units, **config),
+    "LSTM, hard": lambda units=24, **config: layers.LSTM(
+        units, activation="relu", recurrent_activation="hard_sigmoid", use_bias=False, **config
+    ),
+    "GRU": lambda units=24, **config: layers.GRU(units, **config),
+    "GRU, reset before": lambda units=24, **config: layers.GRU(units, reset_after=False, **config),
+    "SimpleRNN": lambda units=24, **config: layers.SimpleRNN(units, activation="relu", **config),
 }
 
 
@@ -45,13 +51,47 @@ def by_steps(ours: Any, x: Any) -> list[str]:
     return [step["ops"] for step in steps if "at each step" in step["implementation"]]
 
 
+def by_machine_code(ours: Any, x: Any) -> int:
+    """How many steps have machine code of ours between their products."""
+    steps = ours.plan_steps(x)
+    return sum("and machine code at each step" in step["implementation"] for step in steps)
+
+
+@pytest.mark.parametrize("units", UNITS)
 @pytest.mark.parametrize("name", RNNS)
-def test_stacks(exported, name):
-    model = stack(RNNS[name])
+def test_stacks(exported, name, units):
+    model = stack(partial(RNNS[name], units))
     ours = exported(model, engine="onednn")
     for batch, length in ((1, 23), (1, 1), (2, 10), (5, 11), (1, 23)):
         compare(ours, model, numbers(batch, length, 6))
-    assert by_steps(ours, numbers(1, 4, 6)) == ["Scan+Scan+Scan", "Scan"]
+    x = numbers(1, 4, 6)
+    assert by_steps(ours, x) == ["Scan+Scan+Scan", "Scan"]
+    assert by_machine_code(ours, x) == (2 if units % 16 == 0 else 0)
+
+
+def test_without_machine_code(exported, machine_code):
+    machine_code("never")
+    model = stack(partial(RNNS["GRU"], 48))
+    ours = exported(model, engine="onednn")
+    for batch in (1, 3):
+        compare(ours, model, numbers(batch, 11, 6))
+    assert by_machine_code(ours, numbers(1, 4, 6)) == 0
+
+
+@pytest.mark.parametrize("name", ("LSTM", "GRU", "GRU, reset before"))
+def test_states_and_both_directions_of_machine_code(exported, name):
+    """What begins elsewhere, ends elsewhere, and is written back to front."""
+    make = partial(RNNS[name], 32)
+    x, h, c = layers.Input((None, 6)), layers.Input((32,)), layers.Input((32,))
+    given = [h, c] if name == "LSTM" else [h]
+    y, *states = make(return_sequences=True, return_state=True)(x, initial_state=given)
+    both = layers.Bidirectional(make(return_sequences=True))(y)
+    model = randomise(keras.Model([x, *given], [y, both, *states]))
+    ours = exported(model, engine="onednn")
+    for batch, length in ((1, 13), (4, 13), (3, 1)):
+        start = [numbers(batch, 32)] * len(given)
+        compare(ours, model, numbers(batch, length, 6), *start)
+    assert by_machine_code(ours, [numbers(3, 1, 6), *start]) == 3
 
 
 def test_one_thread_is_enough(exported):
@@ -82,8 +122,9 @@ def test_other_cells_stay_loops(exported):
     assert by_steps(ours, numbers(2, 9, 6)) == []
 
 
-def test_threads_get_the_same_bits(exported):
-    ours = exported(stack(RNNS["GRU"]), engine="onednn")
+@pytest.mark.parametrize("units", UNITS)
+def test_threads_get_the_same_bits(exported, units):
+    ours = exported(stack(partial(RNNS["GRU"], units)), engine="onednn")
     for x in (numbers(1, 40, 6), numbers(4, 40, 6)):
         expected = ours.predict_on_batch(x)
         with ThreadPoolExecutor(4) as pool:

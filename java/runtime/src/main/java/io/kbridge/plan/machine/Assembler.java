@@ -93,6 +93,16 @@ final class Assembler {
     evex(MAP_0F, PREFIX_NONE, 0x5C, result, a, b);
   }
 
+  /** Multiplies two vectors. */
+  void product(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x59, result, a, b);
+  }
+
+  /** Divides the first vector by the second. */
+  void quotient(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x5E, result, a, b);
+  }
+
   /** Multiplies a vector with one number in memory. */
   void product(int result, int a, int base, int offset) {
     evex(MAP_0F, PREFIX_NONE, 0x59, result, a, base, offset, SCALAR, BROADCAST);
@@ -106,6 +116,16 @@ final class Assembler {
   /** Adds the products of a vector with one number in memory. */
   void addProduct(int sum, int a, int base, int offset) {
     evex(MAP_0F38, PREFIX_66, 0xB8, sum, a, base, offset, SCALAR, BROADCAST);
+  }
+
+  /** Multiplies a vector with another one and adds a third, rounded once. */
+  void multiplyAndAdd(int vector, int factor, int added) {
+    evex(MAP_0F38, PREFIX_66, 0xA8, vector, factor, added);
+  }
+
+  /** Multiplies a vector with another one and adds one number in memory, rounded once. */
+  void multiplyAndAdd(int vector, int factor, int base, int offset) {
+    evex(MAP_0F38, PREFIX_66, 0xA8, vector, factor, base, offset, SCALAR, BROADCAST);
   }
 
   /** Adds the products of two vectors of pairs of bfloat16 numbers, both of a pair. */
@@ -131,8 +151,13 @@ final class Assembler {
     evex(MAP_0F, PREFIX_NONE, 0x5F, result, a, b);
   }
 
+  /** Takes the smaller numbers of two vectors, those of the second where one is NaN. */
+  void min(int result, int a, int b) {
+    evex(MAP_0F, PREFIX_NONE, 0x5D, result, a, b);
+  }
+
   /** Takes the smaller numbers of a vector and one number in memory. */
-  void min(int vector, int base, int offset) {
+  void atMost(int vector, int base, int offset) {
     evex(MAP_0F, PREFIX_NONE, 0x5D, vector, vector, base, offset, SCALAR, BROADCAST);
   }
 

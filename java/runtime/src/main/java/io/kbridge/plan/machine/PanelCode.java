@@ -255,7 +255,7 @@ final class PanelCode {
       code.max(sum, sum, ZERO);
     }
     if (shape.cut().above()) {
-      code.min(sum, ARGUMENTS, PanelArguments.MOST);
+      code.atMost(sum, ARGUMENTS, PanelArguments.MOST);
     }
     if (shape.halfResult()) {
       code.storeHalf(RESULT, offset, sum);

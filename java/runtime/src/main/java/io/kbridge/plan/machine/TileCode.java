@@ -203,7 +203,7 @@ final class TileCode {
       code.max(register, register, ZERO);
     }
     if (cut.above()) {
-      code.min(register, ARGUMENTS, TileArguments.MOST);
+      code.atMost(register, ARGUMENTS, TileArguments.MOST);
     }
     if (pool == 1) {
       writePixel(row, column, register, masked);

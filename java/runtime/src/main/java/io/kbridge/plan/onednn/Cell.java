@@ -23,8 +23,8 @@ final class Cell {
     /** Returns what is written. */
     List<Register> writes();
 
-    /** Prepares it for some samples. */
-    Runnable bind(Lane lane);
+    /** Prepares it for a lane. */
+    Runnable bind(LaneArrays lane);
   }
 
   /** Products, in the order of the first that is needed. */
@@ -50,7 +50,7 @@ final class Cell {
     }
 
     @Override
-    public Runnable bind(Lane lane) {
+    public Runnable bind(LaneArrays lane) {
       return lane.bind(products);
     }
   }
@@ -90,7 +90,7 @@ final class Cell {
     }
 
     @Override
-    public Runnable bind(Lane lane) {
+    public Runnable bind(LaneArrays lane) {
       float[] from = lane.numbers(x);
       float[] to = lane.numbers(z);
       return () -> function.apply(from, to);
@@ -138,7 +138,7 @@ final class Cell {
     }
 
     @Override
-    public Runnable bind(Lane lane) {
+    public Runnable bind(LaneArrays lane) {
       float[] first = lane.numbers(x);
       float[] second = lane.numbers(y);
       float[] to = lane.numbers(z);
@@ -169,7 +169,7 @@ final class Cell {
     }
 
     @Override
-    public Runnable bind(Lane lane) {
+    public Runnable bind(LaneArrays lane) {
       float[] ifTrue = lane.numbers(x);
       float[] ifFalse = lane.numbers(y);
       float[] to = lane.numbers(z);

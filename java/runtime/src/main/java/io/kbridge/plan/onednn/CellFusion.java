@@ -73,7 +73,7 @@ final class CellFusion {
   /** Half of a logistic function, and the only thing that reads it: a product with another register. */
   private void fuseGate(Cell.Apply half) {
     Cell.Statement user = onlyReader(half.z());
-    if (!(user instanceof Cell.Combine) || ((Cell.Combine) user).function() != CellReader.MULTIPLY || user.reads().size() < 2) {
+    if (!(user instanceof Cell.Combine) || ((Cell.Combine) user).function() != Vectors.MULTIPLY || user.reads().size() < 2) {
       return;
     }
     Cell.Combine product = (Cell.Combine) user;

@@ -17,15 +17,12 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * element, and a mask for each sample. Keras's LSTM, GRU and SimpleRNN are of this kind, and cells of users may be.
  */
 final class CellReader {
-  /** What multiplies two registers. */
-  static final Vectors.Binary MULTIPLY = Vectors::multiply;
-
   private static final Object SEQUENCE = new Object();
   private static final Object MASK = new Object();
   private static final Map<String, Vectors.Unary> FUNCTIONS =
-      Map.of("Sigmoid", Vectors::sigmoid, "Tanh", Vectors::tanh, "Relu", Vectors::relu, "HardSigmoid", Vectors::hardSigmoid);
+      Map.of("Sigmoid", Vectors.SIGMOID, "Tanh", Vectors.TANH, "Relu", Vectors.RELU, "HardSigmoid", Vectors.HARD_SIGMOID);
   private static final Map<String, Vectors.Binary> OPERATIONS =
-      Map.of("Add", Vectors::add, "Subtract", Vectors::subtract, "Multiply", MULTIPLY);
+      Map.of("Add", Vectors.ADD, "Subtract", Vectors.SUBTRACT, "Multiply", Vectors.MULTIPLY);
   private static final Map<String, Rule> RULES = new HashMap<>();
 
   static {
@@ -63,11 +60,14 @@ final class CellReader {
    *
    * @param scan the node
    * @param constants gives the content of values that are the same in every call, or null
-   * @return the cell, or null if the node is none
+   * @return the cell, as there is machine code for it, or otherwise as there are loops; null if the node is none
    */
   static Cell read(GraphNode scan, Function<String, INDArray> constants) {
     CellReader reader = new CellReader(scan.bodies().get(0), constants);
-    return reader.read(scan.attrs().getInt("num_xs"), scan.attrs().getInt("num_states")) ? reader.cell : null;
+    if (!reader.read(scan.attrs().getInt("num_xs"), scan.attrs().getInt("num_states"))) {
+      return null;
+    }
+    return LaneCode.suits(reader.cell) || new CellFusion(reader.cell, reader.functions).run() ? reader.cell : null;
   }
 
   /** Tells whether there is a loop for a node's function. */
@@ -96,7 +96,7 @@ final class CellReader {
       }
       (i < states ? cell.next() : cell.answers()).add(result);
     }
-    return new CellFusion(cell, functions).run();
+    return true;
   }
 
   private boolean readInputs(int sequences) {

@@ -6,7 +6,6 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_TO;
 import io.kbridge.plan.NativeArrays;
 import io.kbridge.plan.OpContext;
 import io.kbridge.plan.Step;
-import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -26,9 +25,7 @@ final class Lane {
   private final int rows;
   private final int chunk;
   private final List<ProductCalls> calls = new ArrayList<>();
-  private final Map<Register, Register> inPlace;
-  private final Map<Register, float[]> registers = new HashMap<>();
-  private final List<Runnable> statements = new ArrayList<>();
+  private final LaneMemory memory;
   private BytePointer sequence;
   private memory given;
   private memory chunked;
@@ -36,9 +33,6 @@ final class Lane {
   private FloatBuffer[] initial;
   private FloatBuffer[] finals;
   private FloatBuffer answers;
-  private ByteBuffer mask;
-  private int position;
-  private int slot;
 
   /**
    * Finds the primitives.
@@ -55,12 +49,13 @@ final class Lane {
     this.first = first;
     this.rows = rows;
     this.chunk = chunk;
-    this.inPlace = layer.cell().inPlace();
     for (Cell.Statement statement : layer.cell().statements()) {
       if (statement instanceof Cell.Multiply) {
         calls.add(new ProductCalls(session, ((Cell.Multiply) statement).products(), rows, chunk));
       }
     }
+    boolean isCode = LaneCode.suits(layer.cell());
+    this.memory = isCode ? new LaneCode(layer.cell(), calls, rows, chunk) : new LaneArrays(layer, calls, first, rows);
   }
 
   /** Tells whether oneDNN has fast code for all products. */
@@ -69,35 +64,7 @@ final class Lane {
   }
 
   String implementation() {
-    return calls.get(0).implementation();
-  }
-
-  int rows() {
-    return rows;
-  }
-
-  /** Returns which of the chunk's steps is being computed, in the order in which they are in memory. */
-  int slot() {
-    return slot;
-  }
-
-  /** Tells whether a sample is to stay as it is at this step. */
-  boolean isMasked(int row) {
-    return mask.get((first + row) * layer.length() + position) == 0;
-  }
-
-  /** Returns a register's numbers, one row after the other. */
-  float[] numbers(Register register) {
-    return registers.computeIfAbsent(
-        inPlace.getOrDefault(register, register),
-        key -> {
-          float[] numbers = new float[rows * key.width()];
-          float[] row = layer.cell().constants().get(key);
-          for (int at = 0; row != null && at < numbers.length; at += row.length) {
-            System.arraycopy(row, 0, numbers, at, row.length);
-          }
-          return numbers;
-        });
+    return calls.get(0).implementation() + memory.implementation();
   }
 
   /**
@@ -116,17 +83,7 @@ final class Lane {
           source == null ? null : sources.computeIfAbsent(source, key -> context.scratch(DataType.FLOAT, rows, key.width()));
       call.allocate(context, layer.name() + " product " + number++, chunked, memory);
     }
-    Map<Register, FloatBuffer> unwritten = new HashMap<>();
-    sources.forEach((register, memory) -> unwritten.put(register, ProductCalls.buffer(memory)));
-    for (Cell.Statement statement : layer.cell().statements()) {
-      FloatBuffer source = statement instanceof Cell.Multiply ? unwritten.remove(((Cell.Multiply) statement).products().source()) : null;
-      if (source != null) {
-        float[] numbers = numbers(((Cell.Multiply) statement).products().source());
-        statements.add(() -> source.position(0).put(numbers));
-      }
-      statements.add(statement.bind(this));
-    }
-    mask = layer.mask() == null ? null : new BytePointer(NativeArrays.borrowed(layer.mask())).capacity(layer.mask().length()).asBuffer();
+    memory.allocate(context, sources);
     initial = layer.initial().stream().map(ProductCalls::buffer).toArray(FloatBuffer[]::new);
   }
 
@@ -185,11 +142,8 @@ final class Lane {
     int lowest = layer.reverse() ? length - base - chunk : base;
     project(lowest);
     for (int step = from; step < Math.min(length, from + chunk); step++) {
-      position = layer.reverse() ? length - 1 - step : step;
-      slot = position - lowest;
-      for (int i = 0; i < statements.size(); i++) {
-        statements.get(i).run();
-      }
+      int position = layer.reverse() ? length - 1 - step : step;
+      memory.run(position, position - lowest);
       advance(step);
     }
   }
@@ -205,9 +159,9 @@ final class Lane {
 
   private void start() {
     for (int i = 0; i < initial.length; i++) {
-      float[] state = numbers(layer.cell().states().get(i));
-      initial[i].position(first * (state.length / rows));
-      initial[i].get(state);
+      Register state = layer.cell().states().get(i);
+      initial[i].position(first * state.width());
+      memory.set(state, initial[i]);
     }
   }
 
@@ -215,34 +169,29 @@ final class Lane {
     List<Register> states = layer.cell().states();
     boolean isLast = step == layer.length() - 1;
     if (answers != null) {
-      keep(numbers(layer.cell().answers().get(0)), step);
+      keep(layer.cell().answers().get(0), step);
     }
     for (int i = 0; i < states.size(); i++) {
-      float[] next = numbers(layer.cell().next().get(i));
+      Register next = layer.cell().next().get(i);
       if (isLast && finals != null) {
-        finals[i].position(first * (next.length / rows));
-        finals[i].put(next);
-      } else if (!isLast && layer.carries(i) && numbers(states.get(i)) != next) {
-        System.arraycopy(next, 0, numbers(states.get(i)), 0, next.length);
+        finals[i].position(first * next.width());
+        memory.get(next, 0, rows, finals[i]);
+      } else if (!isLast && layer.carries(i)) {
+        memory.copy(next, states.get(i));
       }
     }
   }
 
-  private void keep(float[] answer, int step) {
+  private void keep(Register answer, int step) {
+    int width = answer.width();
     if (finals == null) {
-      answers.position(step * answer.length);
-      answers.put(answer);
+      answers.position(step * rows * width);
+      memory.get(answer, 0, rows, answers);
       return;
     }
-    int width = answer.length / rows;
     for (int row = 0; row < rows; row++) {
       answers.position(((first + row) * layer.length() + step) * width);
-      answers.put(answer, row * width, width);
+      memory.get(answer, row, 1, answers);
     }
-  }
-
-  /** Prepares a product. */
-  Runnable bind(Products products) {
-    return calls.stream().filter(call -> call.products() == products).findFirst().orElseThrow().bind(this);
   }
 }

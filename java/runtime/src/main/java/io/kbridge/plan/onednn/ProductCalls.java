@@ -34,6 +34,7 @@ final class ProductCalls {
   private Step projection;
   private Step[] steps;
   private FloatBuffer result;
+  private long address;
 
   /**
    * Finds the primitives.
@@ -110,6 +111,7 @@ final class ProductCalls {
   void allocate(OpContext context, String name, memory sequence, INDArray source) {
     INDArray z = context.scratch(DataType.FLOAT, projecting == null ? rows : (long) chunk * rows, width);
     result = buffer(z);
+    address = NativeArrays.address(z);
     BytePointer start = session.own(new BytePointer(NativeArrays.borrowed(z)));
     if (projecting != null) {
       memory target = session.own(new memory(session.own(OneDnn.plain((long) chunk * rows, width)), OneDnn.cpu(), start));
@@ -157,17 +159,35 @@ final class ProductCalls {
     }
   }
 
-  /** Prepares the rest of the work of one step. */
-  Runnable bind(Lane lane) {
+  /**
+   * Does the rest of the work of one step.
+   *
+   * @param slot which of the steps that the sequence was multiplied for
+   */
+  void run(int slot) {
+    if (steps != null) {
+      steps[projection == null ? 0 : slot].run();
+    }
+  }
+
+  /** Returns where the first row of the results is, of the first step that there is memory for. */
+  long address() {
+    return address;
+  }
+
+  /** Returns how many bytes there are from the results of a step to those of the next. */
+  long stepBytes() {
+    return projecting == null ? 0 : (long) rows * width * Float.BYTES;
+  }
+
+  /** Prepares a step whose results are copied to registers. */
+  Runnable bind(LaneArrays lane) {
     List<Register> results = products.results();
     float[][] targets = results.stream().map(lane::numbers).toArray(float[][]::new);
     int[] widths = results.stream().mapToInt(Register::width).toArray();
     return () -> {
-      int slot = projection == null ? 0 : lane.slot();
-      if (steps != null) {
-        steps[slot].run();
-      }
-      load(slot * rows * width, targets, widths);
+      run(lane.slot());
+      load(projection == null ? 0 : lane.slot() * rows * width, targets, widths);
     };
   }
 

@@ -5,6 +5,14 @@ package io.kbridge.plan.onednn;
  * and written at the same index, from 0 on.
  */
 final class Vectors {
+  static final Unary TANH = Vectors::tanh;
+  static final Unary SIGMOID = Vectors::sigmoid;
+  static final Unary RELU = Vectors::relu;
+  static final Unary HARD_SIGMOID = Vectors::hardSigmoid;
+  static final Binary ADD = Vectors::add;
+  static final Binary SUBTRACT = Vectors::subtract;
+  static final Binary MULTIPLY = Vectors::multiply;
+
   private Vectors() {}
 
   /** A function of one array. */

@@ -32,9 +32,10 @@ public class AssemblerTest {
     expect("62427d48187501", code -> code.broadcast(30, R13, 4));
     expect("62627d4818b000100000", code -> code.broadcast(30, RAX, 4096));
     expect("62f27550b84b0f", code -> code.addProduct(1, 17, RBX, 60));
+    expect("62622d50a84717", code -> code.multiplyAndAdd(24, 26, RDI, 92));
     expect("62c13c5859497f", code -> code.product(17, 8, R9, 508));
     expect("62d16c48585740", code -> code.add(2, R15, 4096));
-    expect("626124505d5b04", code -> code.min(27, RBX, 16));
+    expect("626124505d5b04", code -> code.atMost(27, RBX, 16));
   }
 
   @Test
@@ -43,6 +44,10 @@ public class AssemblerTest {
     expect("62916c4058d7", code -> code.sum(2, 18, 31));
     expect("62317c485ce0", code -> code.difference(12, 0, 16));
     expect("629154485fef", code -> code.max(5, 5, 31));
+    expect("620114405dc9", code -> code.min(25, 29, 25));
+    expect("6201644859d6", code -> code.product(26, 3, 30));
+    expect("621134485ecb", code -> code.quotient(9, 9, 27));
+    expect("62820d40a8ce", code -> code.multiplyAndAdd(17, 30, 30));
     expect("62010540efff", code -> code.zero(31));
     expect("62517c4828eb", code -> code.copy(13, 11));
     expect("c5f877", Assembler::leaveVectors);
