@@ -78,6 +78,35 @@ def test_without_machine_code(exported, machine_code):
     assert by_machine_code(ours, numbers(1, 4, 6)) == 0
 
 
+class TwoProducts(layers.Layer):
+    """A cell that multiplies its new state again in the same step."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.state_size = self.output_size = units
+        self.first, self.again = (layers.Dense(units, use_bias=False) for _ in range(2))
+        self.given = layers.Dense(units)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.given.build(shape)
+        self.first.build((None, self.state_size))
+        self.again.build((None, self.state_size))
+
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        new = keras.ops.tanh(self.given(inputs) + self.first(states[0]))
+        return keras.ops.tanh(self.again(new)), [new]
+
+
+@pytest.mark.parametrize("units", UNITS)
+def test_new_states_may_be_multiplied(exported, units):
+    x = layers.Input((None, 6))
+    model = randomise(keras.Model(x, layers.RNN(TwoProducts(units), return_sequences=True)(x)))
+    ours = exported(model, engine="onednn")
+    for batch in (1, 5):
+        compare(ours, model, numbers(batch, 13, 6))
+    assert by_steps(ours, numbers(5, 13, 6)) == ["Scan"]
+
+
 @pytest.mark.parametrize("name", ("LSTM", "GRU", "GRU, reset before"))
 def test_states_and_both_directions_of_machine_code(exported, name):
     """What begins elsewhere, ends elsewhere, and is written back to front."""
