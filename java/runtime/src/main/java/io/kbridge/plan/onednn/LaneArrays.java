@@ -118,6 +118,6 @@ final class LaneArrays implements LaneMemory {
 
   /** Prepares a product. */
   Runnable bind(Products products) {
-    return calls.stream().filter(call -> call.products() == products).findFirst().orElseThrow().bind(this);
+    return ProductCalls.of(products, calls).bind(this);
   }
 }

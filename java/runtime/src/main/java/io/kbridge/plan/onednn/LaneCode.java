@@ -92,20 +92,16 @@ final class LaneCode implements LaneMemory {
   public void allocate(OpContext context, Map<Register, INDArray> sources) {
     arrays.putAll(sources);
     for (List<Cell.Statement> part : parts(cell)) {
-      parts.add(isProduct(part.get(0)) ? call(((Cell.Multiply) part.get(0)).products())::run : pass(context, part));
+      parts.add(isProduct(part.get(0)) ? ProductCalls.of(((Cell.Multiply) part.get(0)).products(), calls)::run : pass(context, part));
     }
     cell.states().forEach(state -> array(context, state));
     arrays.forEach((register, array) -> buffers.put(register, ProductCalls.buffer(array)));
   }
 
-  private ProductCalls call(Products products) {
-    return calls.stream().filter(call -> call.products() == products).findFirst().orElseThrow();
-  }
-
   /** Prepares a pass, for each step anew if it reads results that are elsewhere then. */
   private IntConsumer pass(OpContext context, List<Cell.Statement> statements) {
     LanePass pass = LanePass.of(cell, statements, rows);
-    boolean moves = pass.arrays().stream().anyMatch(array -> array instanceof Products && call((Products) array).stepBytes() > 0);
+    boolean moves = pass.arrays().stream().anyMatch(array -> array instanceof Products && ProductCalls.of((Products) array, calls).stepBytes() > 0);
     RowFunction[] steps = new RowFunction[moves ? chunk : 1];
     for (int slot = 0; slot < steps.length; slot++) {
       int step = slot;
@@ -117,7 +113,7 @@ final class LaneCode implements LaneMemory {
 
   private long address(OpContext context, Object array, int slot) {
     if (array instanceof Products) {
-      ProductCalls call = call((Products) array);
+      ProductCalls call = ProductCalls.of((Products) array, calls);
       return call.address() + slot * call.stepBytes();
     }
     Register register = (Register) array;

@@ -60,6 +60,11 @@ final class ProductCalls {
             : null;
   }
 
+  /** Returns what computes some products. */
+  static ProductCalls of(Products products, List<ProductCalls> calls) {
+    return calls.stream().filter(call -> call.products == products).findFirst().orElseThrow();
+  }
+
   /** Tells whether oneDNN has fast code for all of it. */
   boolean isFound() {
     return (projecting != null || !products.hasKernel()) && (stepping != null || products.source() == null);
